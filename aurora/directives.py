@@ -1,0 +1,146 @@
+"""One row for each unit directive that a plan may hold: its name in a unit file, its name on D-Bus, its kind.
+
+Policies are checked against this table, plans are rendered through it (`emit`), and what is effective is read
+back through it (`host`), so that a directive cannot be spelled in three ways. Sources: systemd.exec(5),
+systemd.resource-control(5), systemd.service(5), systemd.unit(5), org.freedesktop.systemd1(5); each property was
+tried on systemd 257.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = ["DIRECTIVES", "SANDBOX", "Directive", "Kind", "Value"]
+
+type Value = bool | int | str | tuple[str, ...]
+"""What a directive is set to: already converted (bytes, microseconds), never text with a unit."""
+
+
+class Kind(StrEnum):
+    """How a value is written; the D-Bus signature follows from it."""
+
+    FLAG = "flag"
+    """bool; `b`."""
+    TEXT = "text"
+    """One word or sentence; `s`."""
+    WORDS = "words"
+    """A list of words; `as`."""
+    USEC = "usec"
+    """Microseconds; `t`."""
+    BYTES = "bytes"
+    """Bytes; `t`."""
+    COUNT = "count"
+    """A number; `t`."""
+    NUMBER = "number"
+    """A number; `u`."""
+    MODE = "mode"
+    """An octal mode; `u`."""
+    SHARE = "share"
+    """Microseconds of CPU per second; `t`."""
+    SYSCALLS = "syscalls"
+    """System calls and @groups to allow, those with ~ in front taken out again; `(bas)`."""
+    FAMILIES = "families"
+    """Address families to allow; `(bas)`."""
+    CAPABILITIES = "capabilities"
+    """CAP_ names to keep; a mask, `t`."""
+    NAMESPACES = "namespaces"
+    """Namespace types to allow; a mask, `t`."""
+    ADDRESSES = "addresses"
+    """IP networks, or `any`; `a(iayu)`."""
+    PROFILE = "profile"
+    """An AppArmor profile that must be loaded; `(bs)`."""
+    BINDS = "binds"
+    """Paths to show in the module's view, at their own place; a `-` in front: if there; `a(ssbt)`."""
+    EMPTIED = "emptied"
+    """Paths under which the module sees an empty, read-only file system; `a(ss)`."""
+    DEVICES = "devices"
+    """`/dev/PATH rwm`; `a(ss)`."""
+    ERRNO = "errno"
+    """An errno name; `i`."""
+    COMMAND = "command"
+    """An argument vector, run as it stands: nothing in it is expanded; `a(sasas)`."""
+
+
+class Directive(NamedTuple):
+    """A row of the table."""
+
+    name: str
+    """In a unit file."""
+    property: str
+    """On D-Bus."""
+    kind: Kind
+    section: str
+    """[Unit], [Service] or [Slice], without the brackets."""
+    sandbox: bool
+    """Whether a policy may set it."""
+
+
+def _rows(section: str, *, sandbox: bool, kinds: dict[Kind, str]) -> list[Directive]:
+    rows = []
+    for kind, names in kinds.items():
+        for entry in names.split():
+            name, _, bus_name = entry.partition("=")
+            rows.append(Directive(name, bus_name or name, kind, section, sandbox))
+    return rows
+
+
+_ROWS = [
+    *_rows(
+        "Unit",
+        sandbox=False,
+        kinds={
+            Kind.TEXT: "Description CollectMode",
+            Kind.WORDS: "Wants After Documentation",
+            Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
+            Kind.NUMBER: "StartLimitBurst",
+        },
+    ),
+    *_rows(
+        "Service",
+        sandbox=False,
+        kinds={
+            Kind.TEXT: "Type NotifyAccess Restart OOMPolicy KillMode WorkingDirectory Slice User SyslogIdentifier",
+            Kind.COMMAND: "ExecStart=ExecStartEx",
+            Kind.USEC: "TimeoutStartSec=TimeoutStartUSec TimeoutStopSec=TimeoutStopUSec WatchdogSec=WatchdogUSec"
+            " RestartSec=RestartUSec RestartMaxDelaySec=RestartMaxDelayUSec",
+            Kind.NUMBER: "RestartSteps",
+            Kind.SHARE: "CPUQuota=CPUQuotaPerSecUSec",
+            Kind.BYTES: "MemoryMax MemoryHigh MemorySwapMax",
+            Kind.COUNT: "TasksMax",
+            Kind.FLAG: "DynamicUser CPUAccounting MemoryAccounting TasksAccounting",
+            Kind.WORDS: "Environment StateDirectory CacheDirectory LogsDirectory RuntimeDirectory",
+            Kind.MODE: "StateDirectoryMode CacheDirectoryMode LogsDirectoryMode RuntimeDirectoryMode",
+            Kind.PROFILE: "AppArmorProfile",
+        },
+    ),
+    *_rows(
+        "Service",
+        sandbox=True,
+        kinds={
+            Kind.TEXT: "ProtectSystem ProtectHome ProtectProc ProcSubset KeyringMode DevicePolicy",
+            Kind.FLAG: "PrivateTmp PrivateDevices PrivateNetwork PrivateUsers PrivateIPC PrivateMounts RemoveIPC"
+            " ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups ProtectClock"
+            " ProtectHostname NoNewPrivileges LockPersonality MemoryDenyWriteExecute RestrictRealtime"
+            " RestrictSUIDSGID",
+            Kind.MODE: "UMask",
+            Kind.BYTES: "LimitCORE",
+            Kind.NAMESPACES: "RestrictNamespaces",
+            Kind.FAMILIES: "RestrictAddressFamilies",
+            Kind.CAPABILITIES: "CapabilityBoundingSet AmbientCapabilities",
+            Kind.WORDS: "SystemCallArchitectures InaccessiblePaths SupplementaryGroups",
+            Kind.SYSCALLS: "SystemCallFilter",
+            Kind.ERRNO: "SystemCallErrorNumber",
+            Kind.ADDRESSES: "IPAddressDeny IPAddressAllow",
+            Kind.EMPTIED: "TemporaryFileSystem",
+            Kind.BINDS: "BindReadOnlyPaths",
+            Kind.DEVICES: "DeviceAllow",
+        },
+    ),
+]
+
+DIRECTIVES: dict[str, Directive] = {row.name: row for row in _ROWS}
+"""All rows by the name that unit files use."""
+
+SANDBOX: frozenset[str] = frozenset(row.name for row in _ROWS if row.sandbox)
+"""The directives that a policy may set."""

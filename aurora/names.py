@@ -1,0 +1,57 @@
+"""The names that follow from a module's name: unit, slice, profile, package.
+
+They stand in one file because they must agree everywhere. It is on the path of `auroractl status`: it imports
+little; the user's name, which needs a digest, is in `identity`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "NAME_MAX_LENGTH",
+    "NAME_RULE",
+    "UNENFORCED_VARIABLE",
+    "is_module_name",
+    "module_of_unit",
+    "package_name",
+    "profile_name",
+    "slice_name",
+    "unit_name",
+]
+
+NAME_MAX_LENGTH = 48
+UNENFORCED_VARIABLE = "AURORA_UNENFORCED"
+"""In the module's environment where the machine lacks something and its owner accepts that: words with commas."""
+NAME_RULE = f"lower-case letters, digits and single hyphens, a letter first, at most {NAME_MAX_LENGTH}"
+
+
+def is_module_name(text: str) -> bool:
+    """Whether `text` can name a module: safe in unit names, paths, user names and profiles as it stands."""
+    if not (text.isascii() and text[:1].isalpha() and len(text) <= NAME_MAX_LENGTH and text == text.lower()):
+        return False
+    return all(word.isalnum() for word in text.split("-"))
+
+
+def unit_name(module: str) -> str:
+    """`aurora@NAME.service`."""
+    return f"aurora@{module}.service"
+
+
+def module_of_unit(unit: str) -> str | None:
+    """The module whose unit this is, or None when it is not one."""
+    name = unit.removeprefix("aurora@").removesuffix(".service")
+    return name if unit == unit_name(name) and is_module_name(name) else None
+
+
+def slice_name(module: str) -> str:
+    """The module's slice, a child of aurora.slice; a hyphen would nest it deeper (systemd.slice(5))."""
+    return f"aurora-{module.replace('-', chr(92) + 'x2d')}.slice"
+
+
+def profile_name(module: str) -> str:
+    """The AppArmor profile."""
+    return f"aurora.{module}"
+
+
+def package_name(module: str) -> str:
+    """The Debian package that `auroractl pack` makes."""
+    return f"aurora-module-{module}"

@@ -1,0 +1,128 @@
+"""Every location that is read or written, in one relocatable value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["Paths"]
+
+
+class Paths:
+    """The locations below `root` ("/" on a real machine, a temporary folder in tests). Immutable."""
+
+    __slots__ = ("root",)
+
+    root: Path
+
+    def __init__(self, root: str | Path = "/") -> None:
+        object.__setattr__(self, "root", Path(root))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Paths is immutable: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Paths) and self.root == other.root
+
+    def __hash__(self) -> int:
+        return hash(self.root)
+
+    def __repr__(self) -> str:
+        return f"Paths({str(self.root)!r})"
+
+    @property
+    def policies(self) -> Path:
+        """Policies and grants of the package; the owner's are in `owner_policies`."""
+        return self.root / "usr/share/aurora/policies"
+
+    @property
+    def owner(self) -> Path:
+        """The owner's configuration: /etc/aurora."""
+        return self.root / "etc/aurora"
+
+    @property
+    def owner_core(self) -> Path:
+        """The owner's settings for the core itself."""
+        return self.owner / "core.toml"
+
+    @property
+    def owner_policies(self) -> Path:
+        """Policies of the owner; one of the same name replaces the package's."""
+        return self.owner / "policies"
+
+    @property
+    def owner_modules(self) -> Path:
+        """One file a module, NAME.toml, kept by dpkg as a configuration file."""
+        return self.owner / "modules"
+
+    @property
+    def package_modules(self) -> Path:
+        """Where module packages put their payload: one folder a module."""
+        return self.root / "usr/lib/aurora/modules"
+
+    @property
+    def dpkg_info(self) -> Path:
+        """What dpkg notes of each package: PACKAGE.list is there until the package is purged."""
+        return self.root / "var/lib/dpkg/info"
+
+    @property
+    def template(self) -> Path:
+        """The module that `auroractl new` copies."""
+        return self.root / "usr/share/aurora/template"
+
+    @property
+    def state(self) -> Path:
+        """What must be remembered: records and staged modules."""
+        return self.root / "var/lib/aurora-core"
+
+    @property
+    def records(self) -> Path:
+        """One file for each installed module, of its name."""
+        return self.state / "records"
+
+    @property
+    def modules(self) -> Path:
+        """Staged modules: NAME/a and NAME/b."""
+        return self.state / "modules"
+
+    @property
+    def cache(self) -> Path:
+        """AppArmor profiles, as text and compiled; all of it can be made again."""
+        return self.root / "var/cache/aurora-core"
+
+    @property
+    def profile_sources(self) -> Path:
+        """The AppArmor profiles that were compiled, as text."""
+        return self.cache / "profiles"
+
+    @property
+    def runtime(self) -> Path:
+        """What is true until reboot."""
+        return self.root / "run/aurora"
+
+    @property
+    def applied(self) -> Path:
+        """One JSON file for each plan that systemd was given since boot."""
+        return self.runtime / "applied"
+
+    @property
+    def profiles(self) -> Path:
+        """The AppArmor profiles that were loaded since boot, as text."""
+        return self.runtime / "apparmor"
+
+    @property
+    def lock(self) -> Path:
+        """Held while something is being changed, so that two commands never interleave."""
+        return self.runtime / "lock"
+
+    @property
+    def link_socket(self) -> Path:
+        """AuroraLink's unix socket."""
+        return self.runtime / "link.sock"
+
+    def module_state(self, module: str) -> tuple[Path, ...]:
+        """Where systemd keeps a module's own files: state, cache and logs, each private and public path."""
+        return tuple(
+            self.root / "var" / kind / middle / module
+            for kind in ("lib", "cache", "log")
+            for middle in ("private/aurora", "aurora")
+        )
