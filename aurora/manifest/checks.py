@@ -1,0 +1,163 @@
+"""What no single key can see: keys that contradict one another, or that would have no effect.
+
+Nothing that a manifest declares is silently left unenforced, so a key that could do nothing is an error too.
+What is wrong is always something that the author wrote: defaults alone never contradict one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from aurora.manifest.model import Manifest, Readiness, Restart, RestartPolicy
+from aurora.quantity import format_duration, format_size
+
+__all__ = ["Conflict", "conflicts"]
+
+
+class Conflict(NamedTuple):
+    """One contradiction, told at the key that is easiest to change."""
+
+    key: str
+    """Path of the key, as in `schema.Key.path`."""
+    why: str
+    """Reads after "because"."""
+    remedy: str
+    """Reads after "try"."""
+
+
+type _Check = Callable[[Manifest, AbstractSet[str]], Iterator[Conflict]]
+
+
+def _memory(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
+    high, cap = manifest.limits.memory_high_bytes, manifest.limits.memory_max_bytes
+    if high is not None and cap is not None and high > cap:
+        yield Conflict(
+            "limits.memory_high",
+            f"{format_size(high)} is more than limits.memory_max, {format_size(cap)}: the module would be"
+            " killed before it is slowed",
+            "a memory_high below memory_max",
+        )
+
+
+def _watchdog(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
+    if manifest.watchdog_usec is not None and manifest.start.readiness is not Readiness.NOTIFY:
+        yield Conflict(
+            "watchdog.timeout",
+            f"it needs a module that talks to systemd, and start.readiness is {manifest.start.readiness}",
+            'readiness = "notify" below [start]',
+        )
+
+
+def _no_restart(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
+    if manifest.restart.policy is not RestartPolicy.NO:
+        return
+    for key in _RESTART:
+        if key in declared and key != "restart.policy":
+            yield Conflict(
+                key,
+                'it has no effect where restart.policy is "no"',
+                'leaving it out, or policy = "on-failure"',
+            )
+
+
+def _growth(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
+    restart = manifest.restart
+    if restart.policy is RestartPolicy.NO:
+        return
+    delay, longest = format_duration(restart.delay_usec), format_duration(restart.delay_max_usec)
+    if restart.delay_max_usec < restart.delay_usec:
+        left_out = "" if "restart.delay" in declared else " by default"
+        yield Conflict(
+            "restart.delay_max",
+            f"{longest} is shorter than restart.delay, which is {delay}{left_out}",
+            f'delay = "{longest}", or a longer delay_max',
+        )
+    elif restart.delay_usec == 0 and (restart.delay_max_usec or restart.growth_steps):
+        yield Conflict(
+            "restart.delay",
+            "a wait of 0s cannot grow, and delay_max or steps ask for that",
+            'delay = "100ms", or neither delay_max nor steps',
+        )
+    elif restart.growth_steps and restart.delay_max_usec == restart.delay_usec:
+        yield Conflict(
+            "restart.steps",
+            f"it has no effect where delay and delay_max are both {delay}",
+            "leaving it out, or a longer delay_max",
+        )
+    elif restart.growth_steps == 0 and restart.delay_max_usec > restart.delay_usec:
+        yield Conflict(
+            "restart.delay_max",
+            "it has no effect where restart.steps is 0: the wait stays at delay",
+            "leaving it out, or steps = 6",
+        )
+
+
+def _give_up(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
+    restart = manifest.restart
+    if restart.policy is RestartPolicy.NO:
+        return
+    if restart.give_up_after is None:
+        if "restart.give_up_within" in declared:
+            yield Conflict(
+                "restart.give_up_within",
+                "it has no effect without a number in restart.give_up_after",
+                "leaving it out, or give_up_after = 10",
+            )
+        return
+    shortest_usec = _waits_usec(restart, restart.give_up_after)
+    if shortest_usec > restart.give_up_within_usec:
+        left_out = "" if "restart.give_up_within" in declared else " by default"
+        needed = format_duration(-(-shortest_usec // 1_000_000) * 1_000_000)
+        yield Conflict(
+            "restart.give_up_after",
+            f"{restart.give_up_after} starts take {needed} of waiting alone, so they never fall within"
+            f" restart.give_up_within, which is {format_duration(restart.give_up_within_usec)}{left_out}",
+            f"a smaller number, or a give_up_within of more than {needed}",
+        )
+
+
+def _waits_usec(restart: Restart, count: int) -> int:
+    """The shortest time that `count` restarts in a row take: the sum of their waits.
+
+    systemd allows as many starts as the limit says and refuses the next one (ratelimit_below in its
+    src/basic/ratelimit.c). The wait grows as in service_restart_usec_next in its src/core/service.c.
+    """
+    total_usec = 0
+    growth = restart.delay_max_usec / max(restart.delay_usec, 1)
+    for number in range(min(count, restart.growth_steps)):
+        total_usec += int(restart.delay_usec * growth ** (number / restart.growth_steps))
+    last_usec = restart.delay_max_usec if restart.growth_steps else restart.delay_usec
+    return total_usec + last_usec * max(count - restart.growth_steps, 0)
+
+
+_RESTART = (
+    "restart.policy",
+    "restart.delay",
+    "restart.delay_max",
+    "restart.steps",
+    "restart.give_up_after",
+    "restart.give_up_within",
+)
+_GROWTH = ("restart.policy", "restart.delay", "restart.delay_max", "restart.steps")
+
+_CHECKS: tuple[tuple[_Check, tuple[str, ...]], ...] = (
+    (_memory, ("limits.memory_high", "limits.memory_max")),
+    (_watchdog, ("watchdog.timeout", "start.readiness")),
+    (_no_restart, ("restart.policy",)),
+    (_growth, _GROWTH),
+    (_give_up, _RESTART),
+)
+"""Each check and the keys that it reads."""
+
+
+def conflicts(
+    manifest: Manifest, *, declared: AbstractSet[str], broken: AbstractSet[str] = frozenset()
+) -> list[Conflict]:
+    """Every contradiction between keys; empty when there is none.
+
+    `declared` are the paths of the keys that the author wrote; `broken` those whose values could not be read:
+    checks that would look at one of them are left out, as what they would say might not be true.
+    """
+    return [conflict for check, keys in _CHECKS if broken.isdisjoint(keys) for conflict in check(manifest, declared)]
