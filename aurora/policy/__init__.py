@@ -1,0 +1,17 @@
+"""Policy files and grants -> Policy. Pure: bytes in, frozen values out."""
+
+from aurora.policy.model import Catalogue, Grant, Owner, Policy
+from aurora.policy.reader import FILE_MAX_BYTES, OWNER_FEATURES, read_catalogue, read_owner
+from aurora.policy.resolve import resolve
+
+__all__ = [
+    "FILE_MAX_BYTES",
+    "OWNER_FEATURES",
+    "Catalogue",
+    "Grant",
+    "Owner",
+    "Policy",
+    "read_catalogue",
+    "read_owner",
+    "resolve",
+]

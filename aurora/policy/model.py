@@ -1,0 +1,54 @@
+"""Policies and grants, once read: frozen, equal by value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aurora.directives import Value
+
+__all__ = ["Catalogue", "Grant", "Owner", "Policy"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """A named sandbox."""
+
+    name: str
+    description: str
+    directives: Mapping[str, Value]
+    """Directives of `directives.SANDBOX` and their values."""
+    apparmor: tuple[str, ...]
+    """Rules in AppArmor's language, one each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grant:
+    """One thing that loosens a policy."""
+
+    name: str
+    description: str
+    set: Mapping[str, Value]
+    """Directives whose value it replaces."""
+    add: Mapping[str, tuple[str, ...]]
+    """Words it puts into a directive's list."""
+    remove: Mapping[str, tuple[str, ...]]
+    """Words it takes out of a directive's list."""
+    apparmor: tuple[str, ...]
+    """Rules that it adds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalogue:
+    """All policies and grants of a machine, by name."""
+
+    policies: Mapping[str, Policy]
+    grants: Mapping[str, Grant]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """What the machine's owner has decided, in /etc/aurora/core.toml."""
+
+    accept_unenforced: frozenset[str] = frozenset()
+    """Features (`plan.Feature`) whose absence on this machine is accepted."""
