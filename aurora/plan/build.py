@@ -1,0 +1,190 @@
+"""Manifest + Policy + Facts -> Plan."""
+
+from __future__ import annotations
+
+from aurora.directives import Value
+from aurora.errors import Problem, Refused
+from aurora.identity import Identity
+from aurora.manifest import Limits, Manifest, Readiness, Restart, RestartPolicy
+from aurora.names import UNENFORCED_VARIABLE
+from aurora.plan.model import Facts, Feature, Plan
+from aurora.policy import Policy
+
+__all__ = ["make_plan"]
+
+STOP_TIMEOUT_USEC = 15_000_000
+"""After SIGTERM a module has this long before SIGKILL."""
+_FEATURE_REMEDY = {
+    Feature.APPARMOR: "a kernel started with apparmor=1 security=apparmor",
+    Feature.SECCOMP: "a kernel with CONFIG_SECCOMP_FILTER",
+    Feature.MEMORY: "a kernel started with cgroup_enable=memory (Raspberry Pi OS: /boot/firmware/cmdline.txt)",
+    Feature.CPU: "a kernel with the cpu controller of cgroup v2",
+    Feature.PIDS: "a kernel with the pids controller of cgroup v2",
+    Feature.IP_FILTER: "a kernel with CONFIG_CGROUP_BPF",
+}
+_INTERPRETER = {".py": ("/usr/bin/python3",), ".sh": ("/bin/sh",)}
+
+
+def make_plan(manifest: Manifest, policy: Policy, facts: Facts, *, identity: Identity, folder: str) -> Plan:
+    """The plan for a module staged in `folder` (an absolute path of plain characters).
+
+    Refused, naming each, when it relies on features that the machine lacks and the owner has not accepted to
+    go without: what is declared is enforced or not started.
+    """
+    missing = _required(manifest, policy) - facts.features
+    if refused := missing - facts.accepted:
+        raise Refused.of(_unenforceable(manifest.name, feature) for feature in sorted(refused))
+    settings: dict[str, Value] = {
+        **policy.directives,
+        **_identity_settings(manifest, identity),
+        **_program_settings(manifest, folder, missing),
+        **_limit_settings(manifest.limits),
+        **_restart_settings(manifest.restart),
+    }
+    writable = _directories(manifest, identity, settings)
+    emptied = settings.get("TemporaryFileSystem")
+    if emptied:
+        shown = settings.get("BindReadOnlyPaths", ())
+        settings["BindReadOnlyPaths"] = (*(shown if isinstance(shown, tuple) else ()), folder)
+    profile = None if Feature.APPARMOR in missing else identity.profile
+    if profile is not None:
+        settings["AppArmorProfile"] = profile
+    return Plan(
+        module=manifest.name,
+        version=manifest.version,
+        unit=identity.unit,
+        slice=identity.slice,
+        profile=profile,
+        folder=folder,
+        settings=settings,
+        apparmor=policy.apparmor,
+        writable=writable,
+        start_timeout_usec=manifest.start.timeout_usec,
+        unenforced=tuple(sorted(missing)),
+    )
+
+
+def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
+    limits = manifest.limits
+    required = {Feature.APPARMOR}
+    if limits.memory_max_bytes is not None or limits.memory_high_bytes is not None:
+        required.add(Feature.MEMORY)
+    if limits.cpu_share_usec is not None:
+        required.add(Feature.CPU)
+    if limits.tasks_max is not None:
+        required.add(Feature.PIDS)
+    if policy.directives.get("SystemCallFilter"):
+        required.add(Feature.SECCOMP)
+    if policy.directives.get("IPAddressDeny"):
+        required.add(Feature.IP_FILTER)
+    return required
+
+
+def _unenforceable(module: str, feature: Feature) -> Problem:
+    return Problem(
+        f"run the module {module}",
+        f"it relies on {feature}, which this machine cannot enforce",
+        "",
+        f'{_FEATURE_REMEDY[feature]}, or accept_unenforced = ["{feature}"] in /etc/aurora/core.toml to go without',
+    )
+
+
+def _identity_settings(manifest: Manifest, identity: Identity) -> dict[str, Value]:
+    title = manifest.description or f"AuroraOS module {manifest.name}"
+    if title.endswith("\\"):
+        title += " "  # in a unit's file, systemd's own included, a backslash at the end would join the next line
+    return {
+        "Description": title,
+        "DynamicUser": True,
+        # A dynamic user is named after the unit's prefix unless it has a name: all modules would share one.
+        "User": identity.user,
+        "Slice": identity.slice,
+        "SyslogIdentifier": manifest.name,
+        "CPUAccounting": True,
+        "MemoryAccounting": True,
+        "TasksAccounting": True,
+    }
+
+
+def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) -> dict[str, Value]:
+    notify = manifest.start.readiness is Readiness.NOTIFY
+    environment = {
+        "AURORA_MODULE": manifest.name,
+        "PYTHONUNBUFFERED": "1",  # a line printed is a line in the journal
+        "PYTHONDONTWRITEBYTECODE": "1",  # the folder is read-only
+        **dict(manifest.environment),
+    }
+    # First, so that no variable of the module's own can be taken for it (`runtime.status`).
+    unenforced = (f"{UNENFORCED_VARIABLE}={','.join(sorted(missing))}",) if missing else ()
+    settings: dict[str, Value] = {
+        "Type": "notify" if notify else "exec",
+        "ExecStart": _argv(manifest.entry, folder),
+        "WorkingDirectory": folder,
+        "Environment": (*unenforced, *(f"{name}={value}" for name, value in sorted(environment.items()))),
+        "TimeoutStartSec": manifest.start.timeout_usec,
+        "TimeoutStopSec": STOP_TIMEOUT_USEC,
+    }
+    if notify:
+        # Anything but Python may speak through systemd-notify, a child of its own.
+        settings["NotifyAccess"] = "main" if manifest.entry[0].endswith(".py") else "all"
+    if manifest.watchdog_usec is not None:
+        settings["WatchdogSec"] = manifest.watchdog_usec
+    return settings
+
+
+def _argv(entry: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    program, *arguments = entry
+    if program.startswith("/"):
+        return (program, *arguments)
+    path = f"{folder}/{program}"
+    dot = program.rfind(".")
+    interpreter = _INTERPRETER.get(program[dot:], ()) if dot > 0 else ()
+    return (*interpreter, path, *arguments)
+
+
+def _limit_settings(limits: Limits) -> dict[str, Value]:
+    settings: dict[str, Value] = {}
+    if limits.cpu_share_usec is not None:
+        settings["CPUQuota"] = limits.cpu_share_usec
+    if limits.memory_max_bytes is not None:
+        settings["MemoryMax"] = limits.memory_max_bytes
+        # A cap that swap could exceed would not be the cap that was declared.
+        settings["MemorySwapMax"] = 0
+    if limits.memory_high_bytes is not None:
+        settings["MemoryHigh"] = limits.memory_high_bytes
+    if limits.tasks_max is not None:
+        settings["TasksMax"] = limits.tasks_max
+    return settings
+
+
+def _restart_settings(restart: Restart) -> dict[str, Value]:
+    if restart.policy is RestartPolicy.NO:
+        return {"Restart": "no"}
+    settings: dict[str, Value] = {"Restart": restart.policy.value, "RestartSec": restart.delay_usec}
+    if restart.growth_steps and restart.delay_max_usec > restart.delay_usec:
+        settings["RestartSteps"] = restart.growth_steps
+        settings["RestartMaxDelaySec"] = restart.delay_max_usec
+    if restart.give_up_after is None:
+        settings["StartLimitIntervalSec"] = 0  # 0 switches the start limit off (systemd.unit(5))
+    else:
+        settings["StartLimitIntervalSec"] = restart.give_up_within_usec
+        settings["StartLimitBurst"] = restart.give_up_after
+    return settings
+
+
+def _directories(manifest: Manifest, identity: Identity, settings: dict[str, Value]) -> tuple[str, ...]:
+    """Adds the directory directives to `settings`; the places the module may write."""
+    wanted = manifest.directories
+    writable = []
+    for declared, directive, parent, name in (
+        (wanted.state, "StateDirectory", "/var/lib", identity.directory),
+        (wanted.cache, "CacheDirectory", "/var/cache", identity.directory),
+        (wanted.logs, "LogsDirectory", "/var/log", identity.directory),
+        (wanted.runtime, "RuntimeDirectory", "/run", identity.runtime_directory),
+    ):
+        if declared:
+            settings[directive] = (name,)
+            settings[f"{directive}Mode"] = 0o700
+            # With DynamicUser= the directory is below private/, and a symbolic link leads to it.
+            writable += [f"{parent}/private/{name}", f"{parent}/{name}"]
+    return tuple(writable)

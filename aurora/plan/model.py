@@ -1,0 +1,130 @@
+"""What shall run, what can be enforced here, what runs, and the steps between: frozen, printable as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from aurora.directives import Value
+
+__all__ = ["Action", "Facts", "Feature", "Plan", "Running", "Step"]
+
+
+class Feature(StrEnum):
+    """Something that a plan relies on and a machine may lack."""
+
+    APPARMOR = "apparmor"
+    SECCOMP = "seccomp"
+    MEMORY = "memory"
+    """The memory controller of cgroup v2."""
+    CPU = "cpu"
+    """The cpu controller."""
+    PIDS = "pids"
+    """The pids controller."""
+    IP_FILTER = "ip-filter"
+    """BPF programs on cgroups, with which systemd enforces IPAddressDeny=."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What this machine can enforce, and what its owner accepts to go without."""
+
+    features: frozenset[Feature]
+    accepted: frozenset[Feature]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """One module, ready to be given to systemd: all of it follows from this value."""
+
+    module: str
+    version: str
+    unit: str
+    slice: str
+    profile: str | None
+    """AppArmor profile; None where the machine has none and the owner accepts that."""
+    folder: str
+    """Absolute path of the staged module, which it can read and execute."""
+    settings: Mapping[str, Value]
+    """Every directive of the unit, by its name in `directives.DIRECTIVES`."""
+    apparmor: tuple[str, ...]
+    """Rules of the policy and its grants."""
+    writable: tuple[str, ...]
+    """The module's own directories, as it sees them."""
+    start_timeout_usec: int
+    unenforced: tuple[str, ...]
+    """Features that it relies on, that are missing here, and whose absence the owner accepts."""
+
+    def to_json(self) -> dict[str, object]:
+        """The plan as JSON can hold it; `Plan.from_json` reads it back."""
+        document = asdict(self)
+        document["settings"] = {name: self.settings[name] for name in sorted(self.settings)}
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, object]) -> Plan:
+        """The plan that `to_json` wrote; KeyError, TypeError or ValueError when it is something else."""
+        fields: dict[str, object] = dict(document)
+        settings = fields["settings"]
+        if not isinstance(settings, dict):
+            raise TypeError("settings is not a table")
+        fields["settings"] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
+        }
+        for name in ("apparmor", "writable", "unenforced"):
+            words = fields[name]
+            if not isinstance(words, (list, tuple)):
+                raise TypeError(f"{name} is not a list")
+            fields[name] = tuple(words)
+        return cls(**fields)  # type: ignore[arg-type]  # unknown or missing fields raise TypeError here
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal plans, different for different ones."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """What systemd holds for a module."""
+
+    plan: Plan | None
+    """The plan it was started from; None when that is not known any more."""
+    pinned: bool
+    """Whether its slice is up, so that systemd keeps the unit loaded."""
+    active: bool
+    """Whether the unit is up, on its way up, or waiting for its next restart."""
+
+
+class Action(StrEnum):
+    """What a step does to one module."""
+
+    START = "start"
+    REPLACE = "replace"
+    """Stop it, forget its unit, start it from the new plan."""
+    RELEASE = "release"
+    """Stop it and forget its unit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One change of the machine, with what is needed to take it back."""
+
+    action: Action
+    module: str
+    plan: Plan | None
+    """What runs afterwards; None for RELEASE."""
+    before: Plan | None
+    """What ran before; None when nothing did or it is not known."""
+
+    @property
+    def undo(self) -> Step:
+        """The step that brings back what was before."""
+        if self.before is None:
+            return Step(action=Action.RELEASE, module=self.module, plan=None, before=self.plan)
+        action = Action.START if self.plan is None else Action.REPLACE
+        return Step(action=action, module=self.module, plan=self.before, before=self.plan)

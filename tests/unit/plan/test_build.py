@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurora.directives import DIRECTIVES, Value
+from aurora.errors import Refused
+from aurora.identity import foreground, installed
+from aurora.manifest import KEYS
+from aurora.plan import Facts, Feature, make_plan
+from tests.unit.examples import ALL_FEATURES, EVERY, manifest, plan, shipped
+
+FOLDER = "/var/lib/aurora-core/modules/hello/a"
+# A manifest that relies on every feature there is.
+HEAVY = '[limits]\ncpu = "20%"\nmemory_max = "64M"\ntasks = 8\n'
+
+
+def facts(*features: Feature, accepted: frozenset[Feature] = frozenset()) -> Facts:
+    return Facts(features=frozenset(features), accepted=accepted)
+
+
+def added(more: str) -> dict[str, Value | None]:
+    """The settings that `more` in the manifest changes."""
+    before, after = plan().settings, plan(more).settings
+    return {
+        name: after.get(name) for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+    }  # fmt: skip
+
+
+def environment(settings: Mapping[str, Value]) -> dict[str, str]:
+    words = settings["Environment"]
+    assert isinstance(words, tuple)
+    return dict(word.split("=", 1) for word in words)
+
+
+# What this machine can enforce
+
+
+@pytest.mark.parametrize("feature", list(Feature))
+def test_a_plan_that_relies_on_something_missing_is_refused_with_what_to_do(feature: Feature) -> None:
+    with pytest.raises(Refused) as caught:
+        plan(HEAVY, facts=facts(*EVERY - {feature}))
+    (problem,) = caught.value.problems
+    assert problem.what == "run the module hello"
+    assert feature in problem.why
+    assert f'accept_unenforced = ["{feature}"] in /etc/aurora/core.toml' in problem.remedy
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(Refused) as caught:
+        plan(HEAVY, facts=facts())
+    assert len(caught.value.problems) == len(Feature)
+
+
+@pytest.mark.parametrize("feature", list(Feature))
+def test_a_missing_feature_that_the_owner_accepts_is_kept_in_sight(feature: Feature) -> None:
+    made = plan(HEAVY, facts=facts(*EVERY - {feature}, accepted=frozenset({feature})))
+    assert made.unenforced == (feature,)
+    assert environment(made.settings)["AURORA_UNENFORCED"] == feature
+
+
+def test_what_is_not_enforced_stands_before_anything_that_a_module_could_write_there() -> None:
+    gone = facts(*EVERY - {Feature.APPARMOR}, accepted=frozenset({Feature.APPARMOR}))
+    words = plan('[environment]\nA = "AURORA_UNENFORCED="', facts=gone).settings["Environment"]
+    assert isinstance(words, tuple)
+    assert words[0] == "AURORA_UNENFORCED=apparmor"
+
+
+def test_accepting_one_feature_does_not_accept_another() -> None:
+    with pytest.raises(Refused) as caught:
+        plan(HEAVY, facts=facts(accepted=frozenset({Feature.APPARMOR})))
+    assert len(caught.value.problems) == len(Feature) - 1
+
+
+def test_what_is_accepted_but_there_is_enforced_all_the_same() -> None:
+    made = plan(HEAVY, facts=facts(*Feature, accepted=EVERY))
+    assert made == plan(HEAVY)
+    assert made.unenforced == ()
+    assert "AURORA_UNENFORCED" not in environment(made.settings)
+
+
+@pytest.mark.parametrize("feature", [Feature.MEMORY, Feature.CPU])
+def test_a_limit_that_is_not_declared_needs_no_controller(feature: Feature) -> None:
+    assert plan(facts=facts(*EVERY - {feature})) == plan()
+
+
+def test_a_policy_without_filters_needs_neither_seccomp_nor_bpf() -> None:
+    bare = dataclasses.replace(shipped().policies["strict"], directives={"PrivateTmp": True})
+    few = facts(Feature.APPARMOR, Feature.PIDS)
+    made = make_plan(manifest(), bare, few, identity=installed("hello"), folder=FOLDER)
+    assert made.unenforced == ()
+
+
+def test_without_apparmor_there_is_no_profile_and_no_directive_for_one() -> None:
+    gone = facts(*EVERY - {Feature.APPARMOR}, accepted=frozenset({Feature.APPARMOR}))
+    made = plan(facts=gone)
+    assert made.profile is None
+    assert "AppArmorProfile" not in made.settings
+
+
+# What a manifest becomes
+
+
+def test_all_directives_of_a_plan_are_in_the_table() -> None:
+    everything = plan('[watchdog]\ntimeout = "1s"\n[start]\nreadiness = "notify"\n' + HEAVY)
+    assert everything.settings.keys() <= DIRECTIVES.keys()
+
+
+def test_the_policy_comes_through_whole() -> None:
+    made = plan()
+    policy = shipped().policies["strict"]
+    shown = policy.directives["BindReadOnlyPaths"]
+    assert isinstance(shown, tuple)
+    expected = {**policy.directives, "BindReadOnlyPaths": (*shown, FOLDER)}
+    assert {name: made.settings[name] for name in expected} == expected
+    assert made.apparmor == policy.apparmor
+
+
+def test_the_module_sees_its_folder_also_where_the_policy_shows_nothing_else() -> None:
+    policy = dataclasses.replace(shipped().policies["strict"], directives={"TemporaryFileSystem": ("/var",)})
+    made = make_plan(manifest(), policy, ALL_FEATURES, identity=installed("hello"), folder=FOLDER)
+    assert made.settings["BindReadOnlyPaths"] == (FOLDER,)
+
+
+def test_a_module_has_a_user_a_slice_and_a_profile_of_its_own() -> None:
+    made = plan(name="hello")
+    assert (made.unit, made.slice, made.profile) == ("aurora@hello.service", "aurora-hello.slice", "aurora.hello")
+    assert made.settings["DynamicUser"] is True
+    assert made.settings["User"] == "au-hello"
+    assert made.settings["Slice"] == made.slice
+    assert made.settings["AppArmorProfile"] == made.profile
+
+
+def test_in_the_foreground_it_shares_none_of_them() -> None:
+    policy = shipped().policies["strict"]
+    declared = manifest("[directories]\nstate = true\nruntime = true\n")
+    one = make_plan(declared, policy, ALL_FEATURES, identity=installed("hello"), folder=FOLDER)
+    other = make_plan(declared, policy, ALL_FEATURES, identity=foreground("hello"), folder=FOLDER)
+    for name in ("User", "StateDirectory", "RuntimeDirectory", "AppArmorProfile"):
+        assert one.settings[name] != other.settings[name]
+    assert (one.unit, one.profile) != (other.unit, other.profile)
+    assert not set(one.writable) & set(other.writable)
+
+
+@pytest.mark.parametrize(
+    ("entry", "argv"),
+    [
+        ('"run.py"', ("/usr/bin/python3", f"{FOLDER}/run.py")),
+        ('"run.sh"', ("/bin/sh", f"{FOLDER}/run.sh")),
+        ('"bin/tool"', (f"{FOLDER}/bin/tool",)),
+        ('"run.pyc"', (f"{FOLDER}/run.pyc",)),
+        ('".py"', (f"{FOLDER}/.py",)),
+        ('["run.py", "-v", "$HOME", "%n"]', ("/usr/bin/python3", f"{FOLDER}/run.py", "-v", "$HOME", "%n")),
+        ('["/usr/bin/tool.py", "x"]', ("/usr/bin/tool.py", "x")),
+    ],
+)
+def test_an_entry_becomes_an_argument_vector(entry: str, argv: tuple[str, ...]) -> None:
+    assert plan(entry=entry).settings["ExecStart"] == argv
+
+
+@pytest.mark.parametrize(
+    ("more", "settings"),
+    [
+        ('[limits]\ncpu = "20%"', {"CPUQuota": 200_000}),
+        ('[limits]\nmemory_max = "64M"', {"MemoryMax": 64 << 20, "MemorySwapMax": 0}),
+        ('[limits]\nmemory_high = "48M"', {"MemoryHigh": 48 << 20}),
+        ("[limits]\ntasks = 7", {"TasksMax": 7}),
+        ('[start]\nreadiness = "notify"', {"Type": "notify", "NotifyAccess": "main"}),
+        ('[start]\ntimeout = "7s"', {"TimeoutStartSec": 7_000_000}),
+        (
+            '[start]\nreadiness = "notify"\n[watchdog]\ntimeout = "5s"',
+            {"Type": "notify", "NotifyAccess": "main", "WatchdogSec": 5_000_000},
+        ),
+        ('[restart]\npolicy = "always"', {"Restart": "always"}),
+        (
+            '[restart]\npolicy = "no"',
+            {
+                "Restart": "no",
+                "RestartSec": None,
+                "RestartSteps": None,
+                "RestartMaxDelaySec": None,
+                "StartLimitIntervalSec": None,
+            },
+        ),
+        ('[restart]\ndelay = "2s"', {"RestartSec": 2_000_000}),
+        ('[restart]\ndelay_max = "5min"', {"RestartMaxDelaySec": 300_000_000}),
+        ("[restart]\nsteps = 3", {"RestartSteps": 3}),
+        ("[restart]\nsteps = 0", {"RestartSteps": None, "RestartMaxDelaySec": None}),
+        ('[restart]\ndelay = "60s"', {"RestartSec": 60_000_000, "RestartSteps": None, "RestartMaxDelaySec": None}),
+        ("[restart]\ngive_up_after = 4", {"StartLimitBurst": 4, "StartLimitIntervalSec": 600_000_000}),
+        (
+            '[restart]\ngive_up_after = 4\ngive_up_within = "1min"',
+            {"StartLimitBurst": 4, "StartLimitIntervalSec": 60_000_000},
+        ),
+        ('[restart]\ngive_up_after = "never"', {}),
+        ("[directories]\nstate = true", {"StateDirectory": ("aurora/hello",), "StateDirectoryMode": 0o700}),
+        ("[directories]\ncache = true", {"CacheDirectory": ("aurora/hello",), "CacheDirectoryMode": 0o700}),
+        ("[directories]\nlogs = true", {"LogsDirectory": ("aurora/hello",), "LogsDirectoryMode": 0o700}),
+        (
+            "[directories]\nruntime = true",
+            {"RuntimeDirectory": ("aurora-modules/hello",), "RuntimeDirectoryMode": 0o700},
+        ),
+    ],
+)
+def test_a_key_becomes_these_directives_and_no_others(more: str, settings: dict[str, Value | None]) -> None:
+    assert added(more) == settings
+
+
+@pytest.mark.parametrize(
+    ("entry", "access"), [('"run.py"', "main"), ('"run.sh"', "all"), ('"tool"', "all"), ('["/usr/bin/x"]', "all")]
+)
+def test_what_may_start_another_program_to_say_that_it_is_ready_may_have_it_do_so(entry: str, access: str) -> None:
+    assert plan('[start]\nreadiness = "notify"', entry=entry).settings["NotifyAccess"] == access
+    assert "NotifyAccess" not in plan(entry=entry).settings
+
+
+THOUGHT_OF = """
+    module.name module.version module.description module.entry environment limits.cpu limits.memory_max
+    limits.memory_high limits.tasks start.readiness start.timeout watchdog.timeout restart.policy restart.delay
+    restart.delay_max restart.steps restart.give_up_after restart.give_up_within directories.state
+    directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants
+"""
+
+
+def test_every_key_of_a_manifest_was_thought_of_here() -> None:
+    assert {key.path for key in KEYS} == set(THOUGHT_OF.split()), "a new key needs its row in the table above"
+
+
+def test_a_module_that_says_nothing_about_it_is_restarted_for_ever() -> None:
+    # 0 switches systemd's own limit off, which is five starts in ten seconds.
+    assert plan().settings["StartLimitIntervalSec"] == 0
+    assert "StartLimitBurst" not in plan().settings
+
+
+def test_the_description_is_the_manifests_or_says_whose_unit_it_is() -> None:
+    assert plan().settings["Description"] == "AuroraOS module hello"
+    assert plan('description = "Says 100% $HOME"').settings["Description"] == "Says 100% $HOME"
+
+
+def test_no_description_can_join_the_next_line_of_a_units_file() -> None:
+    for text in ("ends in \\", "ends in \\\\"):
+        assert str(plan(f"description = '{text}'").settings["Description"]).rstrip() == text
+        assert not str(plan(f"description = '{text}'").settings["Description"]).endswith("\\")
+
+
+def test_the_version_is_in_the_plan_and_not_in_the_unit() -> None:
+    one, other = plan(version="1.0"), plan(version="2.0")
+    assert (one.version, other.version) == ("1.0", "2.0")
+    assert one.settings == other.settings
+
+
+def test_variables_of_the_manifest_come_beside_those_of_the_house() -> None:
+    found = environment(plan('[environment]\nA = "x=y"\nPYTHONUNBUFFERED = ""').settings)
+    assert found == {"A": "x=y", "AURORA_MODULE": "hello", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": ""}
+
+
+def test_directories_are_writable_under_both_their_names() -> None:
+    assert plan().writable == ()
+    assert plan("[directories]\nstate = true\nruntime = true").writable == (
+        "/var/lib/private/aurora/hello",
+        "/var/lib/aurora/hello",
+        "/run/private/aurora-modules/hello",
+        "/run/aurora-modules/hello",
+    )
+
+
+def test_a_grant_reaches_the_plan() -> None:
+    changed = added('[sandbox]\ngrants = ["network.loopback"]')
+    assert changed["PrivateNetwork"] is False
+    assert changed["RestrictAddressFamilies"] == ("AF_UNIX", "AF_INET", "AF_INET6")
+    assert "IPAddressDeny" not in changed
+
+
+@given(st.sets(st.sampled_from(list(Feature))), st.sets(st.sampled_from(list(Feature))))
+def test_a_plan_is_made_exactly_when_what_is_missing_is_accepted(there: set[Feature], accepted: set[Feature]) -> None:
+    machine = Facts(features=frozenset(there), accepted=frozenset(accepted))
+    missing = EVERY - there
+    if missing <= accepted:
+        assert plan(HEAVY, facts=machine).unenforced == tuple(sorted(missing))
+    else:
+        with pytest.raises(Refused):
+            plan(HEAVY, facts=machine)
