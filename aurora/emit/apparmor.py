@@ -1,0 +1,32 @@
+"""A plan's AppArmor profile, as text for apparmor_parser(8)."""
+
+from __future__ import annotations
+
+from aurora.plan import Plan
+
+__all__ = ["apparmor_text"]
+
+_HEAD = "abi <abi/4.0>,\ninclude <tunables/global>\n"
+
+
+def apparmor_text(plan: Plan) -> str:
+    """The profile of a plan that has one; ValueError for one that has none.
+
+    Paths come from `names` and `paths` alone, so they hold no character that means something to AppArmor.
+    """
+    if plan.profile is None:
+        raise ValueError(f"the plan of {plan.module} has no profile")
+    folder = plan.folder
+    own = [
+        f"{folder}/ r,",
+        f"{folder}/** mrix,",
+        *(f"{directory}/{{,**}} rwkl," for directory in plan.writable),
+    ]
+    # attach_disconnected: a file inherited from outside the module's mount namespace has no path inside it;
+    # its rules are those for the path from the root of its own file system.
+    lines = [
+        f"profile {plan.profile} flags=(attach_disconnected) {{",
+        *(f"  {r}" for r in (*plan.apparmor, *own)),
+        "}",
+    ]
+    return _HEAD + "\n".join(lines) + "\n"

@@ -1,0 +1,110 @@
+"""Values of directives as D-Bus carries them."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+
+from aurora.directives import Kind, Value
+
+__all__ = ["SIGNATURES", "bus_values"]
+
+SIGNATURES: dict[Kind, str] = {
+    Kind.FLAG: "b",
+    Kind.TEXT: "s",
+    Kind.WORDS: "as",
+    Kind.USEC: "t",
+    Kind.BYTES: "t",
+    Kind.COUNT: "t",
+    Kind.NUMBER: "u",
+    Kind.MODE: "u",
+    Kind.SHARE: "t",
+    Kind.SYSCALLS: "(bas)",
+    Kind.FAMILIES: "(bas)",
+    Kind.CAPABILITIES: "t",
+    Kind.NAMESPACES: "t",
+    Kind.ADDRESSES: "a(iayu)",
+    Kind.PROFILE: "(bs)",
+    Kind.BINDS: "a(ssbt)",
+    Kind.EMPTIED: "a(ss)",
+    Kind.DEVICES: "a(ss)",
+    Kind.ERRNO: "i",
+    Kind.COMMAND: "a(sasas)",
+}
+"""The signature of each kind (org.freedesktop.systemd1(5))."""
+
+_CAPABILITIES = """
+CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID
+CAP_SETPCAP CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK
+CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN
+CAP_SYS_BOOT CAP_SYS_NICE CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE
+CAP_AUDIT_CONTROL CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND
+CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE
+"""
+
+CAPABILITY_BIT: dict[str, int] = {name: bit for bit, name in enumerate(_CAPABILITIES.split())}
+"""Bit numbers of include/uapi/linux/capability.h."""
+
+NAMESPACE_FLAG: dict[str, int] = {
+    "cgroup": 0x0200_0000,
+    "ipc": 0x0800_0000,
+    "net": 0x4000_0000,
+    "mnt": 0x0002_0000,
+    "pid": 0x2000_0000,
+    "user": 0x1000_0000,
+    "uts": 0x0400_0000,
+}
+"""CLONE_NEW… flags of include/uapi/linux/sched.h."""
+
+_AF_INET, _AF_INET6 = 2, 10
+_MS_REC = 0x4000  # bind mounts take everything below along (systemd.exec(5), BindReadOnlyPaths= rbind)
+
+
+def bus_values(kind: Kind, value: Value) -> list[object]:
+    """The value in the shape of `SIGNATURES[kind]`; several where the property has to be sent more than once."""
+    if not isinstance(value, tuple):
+        return [_scalar(kind, value)]
+    if kind is Kind.SYSCALLS:
+        allowed = [word for word in value if not word.startswith("~")]
+        refused = [word[1:] for word in value if word.startswith("~")]
+        return [(True, allowed), *([(False, refused)] if refused else [])]
+    return [_list(kind, value)]
+
+
+def _scalar(kind: Kind, value: bool | int | str) -> object:
+    if kind is Kind.PROFILE:
+        return (False, value)  # False: a profile that is not loaded fails the start
+    if kind is Kind.ERRNO:
+        return int(getattr(errno, str(value)))
+    return value
+
+
+def _list(kind: Kind, words: tuple[str, ...]) -> object:
+    match kind:
+        case Kind.FAMILIES:
+            return (True, list(words))
+        case Kind.CAPABILITIES:
+            return sum(1 << CAPABILITY_BIT[word] for word in words)
+        case Kind.NAMESPACES:
+            return sum(NAMESPACE_FLAG[word] for word in words)
+        case Kind.ADDRESSES:
+            return [network for word in words for network in _networks(word)]
+        case Kind.BINDS:
+            return [(w.removeprefix("-"), w.removeprefix("-"), w.startswith("-"), _MS_REC) for w in words]
+        case Kind.EMPTIED:
+            return [(word, "ro") for word in words]
+        case Kind.DEVICES:
+            return [tuple(word.split(" ")) for word in words]
+        case Kind.COMMAND:
+            # no-env-expand: an argument with a $ in it arrives with a $ in it.
+            return [(words[0], list(words), ["no-env-expand"])]
+        case _:
+            return list(words)
+
+
+def _networks(word: str) -> list[tuple[int, list[int], int]]:
+    if word == "any":
+        return [(_AF_INET, [0] * 4, 0), (_AF_INET6, [0] * 16, 0)]
+    network = ipaddress.ip_network(word)
+    family = _AF_INET if network.version == 4 else _AF_INET6
+    return [(family, list(network.network_address.packed), network.prefixlen)]
