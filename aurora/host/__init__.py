@@ -1,0 +1,9 @@
+"""The only room that touches the machine. Import what is needed from its files: each costs only what it uses.
+
+systemd   the Protocol                 dbus      systemd over D-Bus (pystemd)
+fake      the Protocol, in memory      process   other programs
+files     durable files and folders    facts     what this machine can enforce
+apparmor  profiles in the kernel       cgroup    what a module uses
+journal   a unit's log lines           show      properties of many units
+terminal  a process, until it ends
+"""

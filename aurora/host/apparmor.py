@@ -1,0 +1,90 @@
+"""AppArmor profiles in the kernel, through apparmor_parser(8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aurora.errors import HostError
+from aurora.host.files import write_atomic
+from aurora.host.process import run
+from aurora.paths import Paths
+
+__all__ = ["load_profiles", "loaded_profiles", "unload_profiles"]
+
+_PARSER = "/usr/sbin/apparmor_parser"
+_KERNEL_LIST = "sys/kernel/security/apparmor/profiles"
+
+
+def loaded_profiles(paths: Paths) -> frozenset[str]:
+    """Names of the profiles that the kernel holds; empty without AppArmor. Only root may read it."""
+    try:
+        lines = (paths.root / _KERNEL_LIST).read_text(errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(line.rpartition(" (")[0] for line in lines)
+
+
+def load_profiles(paths: Paths, texts: Mapping[str, str]) -> None:
+    """Load or replace profiles (name -> text), all in one run of the parser; HostError when it refuses one.
+
+    A profile that the kernel holds with the same text is left alone. Replacing takes effect on running
+    processes at once and never leaves one unconfined. Compiled profiles are cached across boots.
+    """
+    loaded = loaded_profiles(paths)
+    wanted = {
+        name: text for name, text in texts.items() if name not in loaded or _content(paths.profiles / name) != text
+    }
+    if not wanted:
+        return
+    sources = [_source(paths, name, text) for name, text in wanted.items()]
+    cache = paths.cache / "apparmor"
+    cache.mkdir(parents=True, exist_ok=True)
+    run([_PARSER, "--replace", "--write-cache", f"--cache-loc={cache}", *(str(source) for source in sources)])
+    for name, text in wanted.items():
+        write_atomic(paths.profiles / name, text.encode(), durable=False)
+
+
+def _source(paths: Paths, name: str, text: str) -> Path:
+    """The profile as a file for the parser, which takes a compiled one only while its source is not newer.
+
+    So a file that holds the text already is left as it is; for another text what was compiled is removed, as the
+    clock of a machine without a battery can make the new file look older than it.
+    """
+    source = paths.profile_sources / name
+    if _content(source) != text:
+        _remove_cached(paths, name)
+        write_atomic(source, text.encode(), durable=False)
+    return source
+
+
+def _remove_cached(paths: Paths, name: str) -> None:
+    (paths.profile_sources / name).unlink(missing_ok=True)
+    # The parser names what it has compiled after the file that it read.
+    for compiled in (paths.cache / "apparmor").glob(f"*/{name}"):
+        compiled.unlink(missing_ok=True)
+
+
+def unload_profiles(paths: Paths, names: frozenset[str]) -> None:
+    """Remove profiles from the kernel.
+
+    Only for profiles that no process runs under: removing one in use would leave its process unconfined.
+    """
+    loaded = loaded_profiles(paths)
+    for name in sorted(names):
+        file = paths.profiles / name
+        if name in loaded:
+            try:
+                remove = paths.root / "sys/kernel/security/apparmor/.remove"
+                remove.write_bytes(name.encode())
+            except OSError as error:
+                raise HostError(f"remove the AppArmor profile {name}", str(error)) from error
+        file.unlink(missing_ok=True)
+        _remove_cached(paths, name)
+
+
+def _content(file: Path) -> str | None:
+    try:
+        return file.read_text()
+    except OSError:
+        return None

@@ -1,0 +1,293 @@
+"""Files, written so that a power cut leaves the old content or the new, whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from aurora.errors import Denied, HostError, InputError, Problem, Refused
+
+__all__ = [
+    "FOLDER_MAX_BYTES",
+    "FOLDER_MAX_ENTRIES",
+    "Entry",
+    "copy_folder",
+    "folder_entries",
+    "locked",
+    "read_bounded",
+    "remove_tree",
+    "remove_unfinished",
+    "replace_link",
+    "sync_folder",
+    "write_atomic",
+]
+
+FOLDER_MAX_ENTRIES = 20_000
+"""A module with more files and folders is refused."""
+FOLDER_MAX_BYTES = 1 << 30
+"""A module that is larger is refused."""
+FOLDER_MAX_DEPTH = 32
+COPY_CHUNK_BYTES = 1 << 20
+
+
+class Entry(NamedTuple):
+    """A file or folder of a module."""
+
+    path: str
+    """Relative to the module's folder."""
+    is_folder: bool
+    size_bytes: int
+    executable: bool
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable (fsync(2) on a directory)."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Replace the content of `path`: readers, and a machine after a power cut, see all of it or none.
+
+    `durable=False` leaves out fsync, for what does not outlive a reboot. Denied or HostError when it fails.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                if durable:
+                    os.fsync(file.fileno())
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        if durable:
+            sync_folder(path.parent)
+    except PermissionError as error:
+        raise Denied("write a file", str(error), where=str(path), remedy="sudo") from error
+    except OSError as error:
+        raise HostError("write a file", str(error), where=str(path)) from error
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what an interrupted `write_atomic` left in `folder`. Call when nobody writes there."""
+    try:
+        for file in folder.glob(".*"):
+            file.unlink()
+    except OSError as error:
+        raise HostError("remove a file", str(error), where=str(folder)) from error
+
+
+def replace_link(link: Path, target: str) -> None:
+    """Point the symbolic link at `target` with one rename, and make that durable."""
+    beside = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+    try:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        beside.symlink_to(target)
+        beside.replace(link)
+        sync_folder(link.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise HostError("swap a link", str(error), where=str(link)) from error
+
+
+def read_bounded(path: Path, *, max_bytes: int) -> bytes:
+    """The content of a regular file, at most `max_bytes` + 1 bytes of it, so that a caller can tell it was longer.
+
+    Follows no link in the last place and never blocks on a pipe. OSError when it cannot be read.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(f"{path} is not a regular file")
+        return file.read(max_bytes + 1)
+
+
+def folder_entries(folder: Path) -> list[Entry]:
+    """Every file and folder below `folder`, sorted; InputError naming all that a module may not hold.
+
+    Refused are links, devices, sockets, pipes, setuid and setgid files, names that are not plain text, and a
+    folder beyond the bounds above.
+    """
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+
+    def refuse(path: str, why: str, remedy: str = "") -> None:
+        if len(problems) < 50:
+            problems.append(Problem("take the folder as a module", why, path, remedy))
+
+    try:
+        _walk(folder, "", 0, entries, refuse)
+    except PermissionError as error:
+        raise Denied("read the folder", str(error), where=str(folder), remedy="sudo") from error
+    except OSError as error:
+        raise HostError("read the folder", str(error), where=str(folder)) from error
+    total_bytes = sum(entry.size_bytes for entry in entries)
+    if total_bytes > FOLDER_MAX_BYTES:
+        refuse(str(folder), f"its files have {total_bytes} bytes, more than {FOLDER_MAX_BYTES}")
+    if problems:
+        raise InputError.of(problems)
+    return sorted(entries)
+
+
+def _walk(folder: Path, prefix: str, depth: int, entries: list[Entry], refuse: Callable[[str, str, str], None]) -> None:
+    if depth > FOLDER_MAX_DEPTH:
+        refuse(str(folder), f"it is nested deeper than {FOLDER_MAX_DEPTH} folders", "")
+        return
+    for found in os.scandir(folder):
+        if len(entries) >= FOLDER_MAX_ENTRIES:
+            refuse(str(folder), f"it holds more than {FOLDER_MAX_ENTRIES} files and folders", "")
+            return
+        if found.name in ("__pycache__", ".git"):
+            continue
+        path = f"{prefix}{found.name}"
+        if not found.name.isprintable() or "\\" in found.name:
+            refuse(f"{folder}/{found.name!r}", "the name is not plain text", "")
+            continue
+        info = found.stat(follow_symlinks=False)
+        if stat.S_ISDIR(info.st_mode):
+            entries.append(Entry(path, True, 0, False))
+            _walk(Path(found.path), f"{path}/", depth + 1, entries, refuse)
+        elif not stat.S_ISREG(info.st_mode):
+            refuse(found.path, "it is a link, a device, a socket or a pipe", "a regular file in its place")
+        elif info.st_mode & (stat.S_ISUID | stat.S_ISGID):
+            refuse(found.path, "it is setuid or setgid", "chmod ug-s")
+        else:
+            entries.append(Entry(path, False, info.st_size, bool(info.st_mode & 0o111)))
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a module to `target`, owned by the caller, read-only for everyone else, and durable; replaces `target`.
+
+    What `folder_entries` refuses is refused before a byte is written.
+    """
+    entries = folder_entries(source)
+    remove_tree(target)
+    top = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        target.mkdir(parents=True, mode=0o755)
+        target.chmod(0o755)
+        for entry in entries:
+            place = target / entry.path
+            if entry.is_folder:
+                place.mkdir()
+                place.chmod(0o755)
+            else:
+                _copy_file(top, entry, place)
+        for entry in entries:
+            if entry.is_folder:
+                sync_folder(target / entry.path)
+        sync_folder(target)
+        sync_folder(target.parent)
+    except PermissionError as error:
+        raise Denied("stage the module", str(error), where=str(target), remedy="sudo") from error
+    except OSError as error:
+        raise HostError("stage the module", str(error), where=str(target)) from error
+    finally:
+        os.close(top)
+
+
+def _open_below(top: int, path: str) -> int:
+    """Open a regular file below the folder `top` for reading, following no link anywhere on the way.
+
+    The folder may belong to a user who swaps a part of it for a link while root copies: that must not make root
+    copy a file of its own. OSError when there is a link, or something else than a file.
+    """
+    *folders, name = path.split("/")
+    here = os.dup(top)
+    try:
+        for folder in folders:
+            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
+    finally:
+        os.close(here)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(f"{path} is not a regular file any more")
+    return file
+
+
+def _copy_file(top: int, entry: Entry, target: Path) -> None:
+    mode = 0o755 if entry.executable else 0o644
+    left_bytes = entry.size_bytes
+    read = _open_below(top, entry.path)
+    try:
+        write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            while chunk := os.read(read, COPY_CHUNK_BYTES):
+                left_bytes -= len(chunk)
+                if left_bytes < 0:
+                    raise OSError(f"{entry.path} grew while it was copied")
+                _write_all(write, chunk)
+            os.fchmod(write, mode)
+            os.fsync(write)
+        finally:
+            os.close(write)
+    finally:
+        os.close(read)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder and all below it, following no link; nothing happens when it is not there."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+        for folder, folders, files in os.walk(path, topdown=False):
+            for name in files:
+                Path(folder, name).unlink()
+            for name in folders:
+                below = Path(folder, name)
+                if below.is_symlink():
+                    below.unlink()
+                else:
+                    below.rmdir()
+        path.rmdir()
+    except PermissionError as error:
+        raise Denied("remove a folder", str(error), where=str(path), remedy="sudo") from error
+    except OSError as error:
+        raise HostError("remove a folder", str(error), where=str(path)) from error
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file while the body runs (flock(2): the lock ends with its process).
+
+    Waits for another holder; with `wait=False` raises Refused instead. Denied when the caller may not take it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except PermissionError as error:
+        raise Denied("change modules", str(error), where=str(path), remedy="sudo") from error
+    except OSError as error:
+        raise HostError("take the lock", str(error), where=str(path)) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            raise Refused("take the lock", "another command holds it", where=str(path)) from error
+        yield
+    finally:
+        os.close(handle)
