@@ -1,0 +1,51 @@
+"""The plans that systemd was given since boot, so that a change can be seen and taken back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from aurora.host.files import write_atomic
+from aurora.host.systemd import Systemd
+from aurora.names import module_of_unit, slice_name
+from aurora.paths import Paths
+from aurora.plan import Plan, Running
+
+__all__ = ["applied_plan", "forget_plan", "read_running", "remember_plan"]
+
+UP = ("active", "activating", "reloading", "refreshing")
+
+
+def remember_plan(paths: Paths, plan: Plan) -> None:
+    """Record that systemd holds this plan; lost at reboot, as the unit is."""
+    text = json.dumps(plan.to_json(), indent=1, sort_keys=True) + "\n"
+    write_atomic(paths.applied / f"{plan.module}.json", text.encode(), durable=False)
+
+
+def forget_plan(paths: Paths, module: str) -> None:
+    """Record that systemd holds no plan of the module."""
+    (paths.applied / f"{module}.json").unlink(missing_ok=True)
+
+
+def applied_plan(paths: Paths, module: str) -> Plan | None:
+    """The plan that systemd was given last; None when there is none or it cannot be read."""
+    try:
+        return Plan.from_json(json.loads((paths.applied / f"{module}.json").read_text()))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def read_running(paths: Paths, systemd: Systemd, modules: Iterable[str] | None = None) -> dict[str, Running]:
+    """What systemd holds, by module: of those named, or of all."""
+    rows = systemd.list_units(["aurora@*.service", "aurora-*.slice"])
+    active = {row.name: row.active in UP for row in rows}
+    units = {row.name: module for row in rows if (module := module_of_unit(row.name)) is not None}
+    found = set(units.values())
+    return {
+        module: Running(
+            plan=applied_plan(paths, module),
+            pinned=active.get(slice_name(module), False),
+            active=active.get(f"aurora@{module}.service", False),
+        )
+        for module in sorted(found if modules is None else found & set(modules))
+    }

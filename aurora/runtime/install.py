@@ -1,0 +1,206 @@
+"""Install and remove, each with one moment at which it has happened: the rename of the module's record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from aurora.errors import HostError, InputError, NotFound, Problem, Refused
+from aurora.host.files import copy_folder, locked, remove_tree, remove_unfinished, sync_folder, write_atomic
+from aurora.host.systemd import Systemd
+from aurora.identity import installed, user_name
+from aurora.manifest import Manifest
+from aurora.names import is_module_name
+from aurora.paths import Paths
+from aurora.plan import Action, Plan, Step
+from aurora.runtime.applied import applied_plan, read_running
+from aurora.runtime.control import plan_of
+from aurora.runtime.folders import Planner, folder_digest, read_module
+from aurora.runtime.reconcile import Outcome, release, take_steps
+from aurora.runtime.records import MODULES_MAX, SLOTS, Origin, Record, Removal, read_record, read_records
+
+__all__ = ["Installed", "finish_removals", "install_folder", "remove", "stage", "sweep"]
+
+
+class Installed(NamedTuple):
+    """What an install did."""
+
+    record: Record | None
+    """The record that counts now; None when a first start failed, and the module is not installed."""
+    before: Record | None
+    """The record there was."""
+    outcome: Outcome | None
+    """How its start ended; None when it was not to be started."""
+
+
+def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool) -> Installed:
+    """Install the module in `folder`, or replace the one of its name; with `start` enable it and bring it up.
+
+    Everything that can be refused is refused before anything is written. When it does not come up, what was before
+    is put back: the older version's record and unit, or no module at all.
+    """
+    manifest = read_module(folder)
+    planner = Planner(paths)
+    # A trial at the place it will have: what cannot be planned is not staged.
+    planner.plan(
+        manifest,
+        identity=installed(manifest.name),
+        folder=str(paths.modules / manifest.name / "a"),
+        file=str(folder),
+    )
+    with locked(paths.lock):
+        before = read_record(paths, manifest.name)
+        _check_new(paths, manifest, before)
+        # A module that is stopped and being replaced keeps its owner's word about boot.
+        enabled = start or (before is not None and before.installed and before.enabled)
+        record = stage(paths, folder, manifest, Origin.FOLDER, before, enabled=enabled)
+        if not start:
+            return Installed(record, before, None)
+        plan = plan_of(paths, planner, record)
+        outcome = _bring_in(paths, systemd, plan)
+        if outcome.problem is None:
+            return Installed(record, before, outcome)
+        if before is not None and before.installed:
+            write_atomic(paths.records / record.name, before.to_bytes())
+            return Installed(before, before, outcome)
+        gone = record._replace(removal=Removal.REMOVING.value)
+        write_atomic(paths.records / record.name, gone.to_bytes())
+        finish_removals(paths, systemd)
+        return Installed(None, before, outcome)
+
+
+def _check_new(paths: Paths, manifest: Manifest, before: Record | None) -> None:
+    what = f"install the module {manifest.name}"
+    if before is not None:
+        if before.installed and before.origin == Origin.PACKAGE:
+            raise Refused(
+                what, "it is installed as a package", remedy=f"apt remove aurora-module-{manifest.name} first"
+            )
+        return
+    others = read_records(paths)
+    if len(others) >= MODULES_MAX:
+        raise Refused(what, f"{MODULES_MAX} modules are installed, and more are not taken")
+    user = user_name(manifest.name)
+    for other in others:
+        if user_name(other.name) == user:
+            raise Refused(what, f"its user {user} would be that of the module {other.name}", remedy="another name")
+
+
+def stage(
+    paths: Paths, folder: Path, manifest: Manifest, origin: Origin, before: Record | None, *, enabled: bool
+) -> Record:
+    """Copy a module into the slot that does not count, then make it count by replacing the record.
+
+    InputError when the folder changed while it was copied.
+    """
+    slot = _free_slot(paths, manifest.name, before)
+    target = paths.modules / manifest.name / slot
+    copy_folder(folder, target)
+    if read_module(target, shown=str(folder)) != manifest:
+        raise InputError.of([Problem("stage the module", "it changed while it was read", str(folder), "again")])
+    record = Record(
+        name=manifest.name,
+        version=manifest.version,
+        description=manifest.description,
+        origin=origin.value,
+        enabled=enabled,
+        slot=slot,
+        source_digest=folder_digest(target),
+    )
+    sync_folder(paths.modules)
+    write_atomic(paths.records / manifest.name, record.to_bytes())
+    return record
+
+
+def _free_slot(paths: Paths, name: str, before: Record | None) -> str:
+    """A slot that neither counts nor holds what systemd runs now: both must stay whole."""
+    applied = applied_plan(paths, name)
+    taken = {before.slot} if before is not None else set()
+    if applied is not None:
+        taken.add(applied.folder.rpartition("/")[2])
+    return next(slot for slot in SLOTS if slot not in taken)
+
+
+def _bring_in(paths: Paths, systemd: Systemd, plan: Plan) -> Outcome:
+    now = read_running(paths, systemd, [plan.module]).get(plan.module)
+    before = applied_plan(paths, plan.module) if now is not None and now.active else None
+    action = Action.START if now is None else Action.REPLACE
+    step = Step(action=action, module=plan.module, plan=plan, before=before)
+    return take_steps(paths, systemd, [step], keep_failed=False)[0]
+
+
+def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool) -> None:
+    """Stop and remove a module; with `purge` its state too, also when only state is left of it.
+
+    NotFound when there is nothing of it; Refused when a package brought it (`apt remove` does it).
+    """
+    with locked(paths.lock):
+        record = read_record(paths, name)
+        if record is None and not (purge and is_module_name(name) and _has_state(paths, name)):
+            raise NotFound("remove the module " + name, "no such module is installed", remedy="auroractl list")
+        if record is not None:
+            if record.origin == Origin.PACKAGE and record.installed:
+                raise Refused(
+                    f"remove the module {name}",
+                    "it came as a package",
+                    remedy=f"apt remove aurora-module-{name}",
+                )
+            removal = Removal.PURGING if purge else Removal.REMOVING
+            write_atomic(paths.records / name, record._replace(removal=removal.value).to_bytes())
+        finish_removals(paths, systemd)
+        if record is None:
+            _remove_state(paths, name)
+
+
+def finish_removals(paths: Paths, systemd: Systemd) -> list[str]:
+    """Carry removals that have been decided to their end; the names. Call with the lock held.
+
+    Interrupted anywhere, it does the rest the next time.
+    """
+    going = [one for one in read_records(paths) if one.removal in (Removal.REMOVING, Removal.PURGING)]
+    for record in going:
+        release(paths, systemd, [record.name])
+        remove_tree(paths.modules / record.name)
+        if record.removal == Removal.PURGING:
+            _remove_state(paths, record.name)
+        if record.removal == Removal.REMOVING and record.origin == Origin.PACKAGE:
+            kept = record._replace(removal=Removal.KEPT.value)
+            write_atomic(paths.records / record.name, kept.to_bytes())
+        else:
+            try:
+                (paths.records / record.name).unlink()
+                sync_folder(paths.records)
+            except OSError as error:
+                raise HostError("remove a record", str(error), where=record.name) from error
+    return [record.name for record in going]
+
+
+def sweep(paths: Paths) -> None:
+    """Remove what interrupted commands left. Call with the lock held.
+
+    That is every staged folder that neither counts nor holds what systemd was given, and files that were half written.
+    """
+    for folder in (paths.records, paths.applied, paths.profiles, paths.profile_sources):
+        remove_unfinished(folder)
+    if not paths.modules.is_dir():
+        return
+    records = {record.name: record for record in read_records(paths)}
+    for module in paths.modules.iterdir():
+        record = records.get(module.name)
+        if record is None or not record.installed:
+            remove_tree(module)
+            continue
+        applied = applied_plan(paths, module.name)
+        kept = {record.folder(paths), applied.folder if applied is not None else ""}
+        for slot in module.iterdir():
+            if str(slot) not in kept:
+                remove_tree(slot)
+
+
+def _has_state(paths: Paths, name: str) -> bool:
+    return any(place.exists() or place.is_symlink() for place in paths.module_state(name))
+
+
+def _remove_state(paths: Paths, name: str) -> None:
+    for place in paths.module_state(name):
+        remove_tree(place)

@@ -1,0 +1,99 @@
+"""What runs, against its limits. On the path of `auroractl status`: it imports little and asks systemd little."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from aurora.host.cgroup import Usage, read_usage
+from aurora.host.show import show_units
+from aurora.names import UNENFORCED_VARIABLE, slice_name, unit_name
+from aurora.paths import Paths
+from aurora.runtime.records import Record
+
+__all__ = ["Status", "age_sec", "read_status"]
+
+
+class Status(NamedTuple):
+    """One installed module as it stands."""
+
+    name: str
+    version: str
+    description: str
+    unit: str
+    enabled: bool
+    active: str
+    """ActiveState of the unit; inactive when systemd does not know it."""
+    sub: str
+    """SubState of the unit, such as running or auto-restart."""
+    since_sec: int
+    """When it entered that state, in seconds since the epoch; 0 when never."""
+    restarts: int
+    """How often systemd has restarted it by itself since it was last started."""
+    result: str
+    """How its last run ended; success when it did not fail."""
+    exit_status: int
+    main_pid: int
+    """0 when it does not run."""
+    usage: Usage
+    unenforced: tuple[str, ...]
+    """Features it relies on that are missing here, as the owner accepts."""
+    outdated: bool
+    """Whether it runs from another slot or version than is installed."""
+
+    @property
+    def up(self) -> bool:
+        """Whether the module is up."""
+        return self.active in ("active", "reloading", "refreshing")
+
+
+_PROPERTIES = (
+    "ActiveState",
+    "SubState",
+    "StateChangeTimestamp",
+    "NRestarts",
+    "Result",
+    "ExecMainStatus",
+    "MainPID",
+    "WorkingDirectory",
+    "Environment",
+)
+
+
+def read_status(paths: Paths, records: Sequence[Record]) -> list[Status]:
+    """The status of each record's module; HostError when systemd cannot be asked."""
+    units = show_units(["aurora@*.service"], _PROPERTIES)
+    return [_status(paths, record, units.get(unit_name(record.name), {})) for record in records]
+
+
+def _status(paths: Paths, record: Record, fields: Mapping[str, str]) -> Status:
+    unit = unit_name(record.name)
+    unenforced = fields.get("Environment", "").partition(f"{UNENFORCED_VARIABLE}=")[2].partition(" ")[0]
+    folder = fields.get("WorkingDirectory", "")
+    return Status(
+        name=record.name,
+        version=record.version,
+        description=record.description,
+        unit=unit,
+        enabled=record.enabled,
+        active=fields.get("ActiveState", "inactive"),
+        sub=fields.get("SubState", "dead"),
+        since_sec=_number(fields.get("StateChangeTimestamp", "").removeprefix("@")),
+        restarts=_number(fields.get("NRestarts", "")),
+        result=fields.get("Result", "success"),
+        exit_status=_number(fields.get("ExecMainStatus", "")),
+        main_pid=_number(fields.get("MainPID", "")),
+        usage=read_usage(f"/aurora.slice/{slice_name(record.name)}/{unit}", root=str(paths.root).rstrip("/")),
+        unenforced=tuple(unenforced.split(",")) if unenforced else (),
+        outdated=bool(folder) and folder != record.folder(paths),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def age_sec(since_sec: int) -> int:
+    """Whole seconds from then to now; 0 for the future."""
+    return max(0, int(time.time()) - since_sec)
