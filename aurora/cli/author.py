@@ -1,0 +1,131 @@
+"""new, check, plan and pack: for those who write modules. None of them changes the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+from aurora.cli import render
+from aurora.emit import apparmor_text, unit_text
+from aurora.errors import NotFound, Refused, UsageError
+from aurora.identity import installed
+from aurora.manifest import Manifest, to_json
+from aurora.names import NAME_RULE, is_module_name
+from aurora.paths import Paths
+from aurora.plan import Plan
+from aurora.quantity import format_duration, format_share, format_size
+from aurora.runtime.author import make_module
+from aurora.runtime.control import plan_of
+from aurora.runtime.folders import Planner, read_module
+from aurora.runtime.records import read_record, require
+from aurora.update.build import build_package, unpacked
+from aurora.update.package import package_content
+
+__all__ = ["check", "new", "pack", "plan"]
+
+
+def new(arguments: SimpleNamespace) -> int:
+    """`auroractl new NAME`."""
+    if not is_module_name(arguments.name):
+        raise UsageError("name a module " + repr(arguments.name), f"a name is {NAME_RULE}", remedy="another name")
+    folder = make_module(Paths().template, Path(arguments.parent), arguments.name)
+    render.tell(f"made {folder}; sudo auroractl run {folder} runs it here, sudo auroractl install {folder} installs it")
+    return 0
+
+
+def check(arguments: SimpleNamespace) -> int:
+    """`auroractl check DIR|DEB`."""
+    with _source(arguments.source) as folder:
+        manifest = read_module(folder, shown=arguments.source)
+        made = _trial(manifest, arguments.source)
+    if arguments.json:
+        render.dump({"problems": [], "manifest": to_json(manifest), "unenforced": list(made.unenforced)})
+        return 0
+    render.emit(f"{manifest.name} {manifest.version} can be installed")
+    render.emit(_summary(manifest, made))
+    return 0
+
+
+@contextmanager
+def _source(text: str) -> Iterator[Path]:
+    if text.endswith(".deb"):
+        with unpacked(Path(text)) as folder:
+            yield folder
+    else:
+        yield Path(text)
+
+
+def _trial(manifest: Manifest, shown: str) -> Plan:
+    """The plan that the module would have, were it installed."""
+    paths = Paths()
+    folder = str(paths.modules / manifest.name / "a")
+    return Planner(paths).plan(manifest, identity=installed(manifest.name), folder=folder, file=shown)
+
+
+def plan(arguments: SimpleNamespace) -> int:
+    """`auroractl plan NAME|DIR`."""
+    manifest, made = _subject(arguments.subject)
+    if arguments.unit:
+        render.emit(unit_text(made))
+    elif arguments.apparmor:
+        if made.profile is None:
+            raise Refused("print the profile", "this machine has no AppArmor and its owner accepts that")
+        render.emit(apparmor_text(made))
+    elif arguments.json:
+        render.dump({**made.to_json(), "digest": made.digest})
+    else:
+        render.emit(_summary(manifest, made))
+    return 0
+
+
+def _subject(text: str) -> tuple[Manifest, Plan]:
+    paths = Paths()
+    if text.endswith(".deb") or "/" in text or (Path(text).is_dir() and read_record(paths, text) is None):
+        with _source(text) as folder:
+            manifest = read_module(folder, shown=text)
+        return manifest, _trial(manifest, text)
+    record = require(paths, text)
+    return read_module(Path(record.folder(paths))), plan_of(paths, Planner(paths), record)
+
+
+def _summary(manifest: Manifest, made: Plan) -> str:
+    limits, restart = manifest.limits, manifest.restart
+    give_up = "never gives up"
+    if restart.give_up_after is not None:
+        give_up = f"gives up after {restart.give_up_after} starts in {format_duration(restart.give_up_within_usec)}"
+    delays = f"{format_duration(restart.delay_usec)} to {format_duration(restart.delay_max_usec)}"
+    watchdog = manifest.watchdog_usec
+    rows = [
+        ("runs", " ".join(manifest.entry)),
+        ("as", f"{made.unit}, user {made.settings['User']}"),
+        (
+            "cpu",
+            "no limit" if limits.cpu_share_usec is None else f"at most {format_share(limits.cpu_share_usec)}",
+        ),
+        (
+            "memory",
+            "no limit" if limits.memory_max_bytes is None else f"at most {format_size(limits.memory_max_bytes)}",
+        ),
+        ("tasks", "no limit" if limits.tasks_max is None else f"at most {limits.tasks_max}"),
+        ("up", f"{manifest.start.readiness}, within {format_duration(manifest.start.timeout_usec)}"),
+        ("watchdog", "none" if watchdog is None else format_duration(watchdog)),
+        ("restart", "no" if restart.policy == "no" else f"{restart.policy}, after {delays}; {give_up}"),
+        ("writes", ", ".join(d for d in made.writable if "/private/" not in d) or "nothing but its own /tmp"),
+        ("sandbox", ", ".join((manifest.sandbox.policy, *manifest.sandbox.grants))),
+    ]
+    if made.unenforced:
+        rows.append(("not enforced", f"{', '.join(made.unenforced)}, as this machine's owner accepts"))
+    return "\n".join(f"{label:>13}: {text}" for label, text in rows)
+
+
+def pack(arguments: SimpleNamespace) -> int:
+    """`auroractl pack DIR`."""
+    folder = Path(arguments.dir)
+    if not folder.is_dir():
+        raise NotFound("pack the module", "there is no such folder", where=arguments.dir)
+    manifest = read_module(folder)
+    made = build_package(folder, package_content(manifest, arch=arguments.arch), Path(arguments.output))
+    render.emit(str(made))
+    return 0

@@ -1,0 +1,269 @@
+"""Shell completion for auroractl, made from the table of verbs when the package is built.
+
+A script starts no program: the names of modules are the names of their records, which the shell lists itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aurora.cli.verbs import VERBS, Argument, Takes, Verb
+from aurora.paths import Paths
+
+__all__ = ["completion_bash", "completion_fish", "completion_zsh", "shown_value"]
+
+HELP = Argument("help", "print the verb's help", Takes.NOTHING, ("-h", "--help"))
+"""Every verb has it, from argparse."""
+
+_SHOWN = {
+    Takes.NOTHING: "",
+    Takes.MODULE: "NAME",
+    Takes.FOLDER: "DIR",
+    Takes.PACKAGE: "DEB",
+    Takes.SOURCE: "DIR|DEB",
+    Takes.SUBJECT: "NAME|DIR|DEB",
+    Takes.NUMBER: "N",
+}
+
+
+def shown_value(argument: Argument) -> str:
+    """What stands for the argument's value in a synopsis; empty for a switch."""
+    return _SHOWN.get(argument.takes, argument.name.upper())
+
+
+def _options(verb: Verb) -> list[Argument]:
+    return [*(argument for argument in verb.arguments if argument.flags), HELP]
+
+
+def _place(verb: Verb) -> Argument | None:
+    """The verb's positional argument; no verb has two kinds."""
+    return next((argument for argument in verb.arguments if not argument.flags), None)
+
+
+def _records() -> str:
+    return str(Paths().records)
+
+
+# bash
+
+_BASH = """\
+# bash completion for auroractl(1)
+
+_auroractl_modules() {
+    local record
+    for record in @RECORDS@/*; do
+        record=${record##*/}
+        if [[ $record != '*' && $record == "$cur"* ]]; then
+            COMPREPLY+=("$record")
+        fi
+    done
+}
+
+_auroractl() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}
+    local flags takes many=0 given=0 at
+    COMPREPLY=()
+    if ((COMP_CWORD == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W '@VERBS@' -- "$cur")
+        return
+    fi
+    case $verb in
+@ARGUMENTS@
+        *) return ;;
+    esac
+    # What stands already: switches, options with their values, and the words that are counted here.
+    for ((at = 2; at < COMP_CWORD; at++)); do
+        case "$verb ${COMP_WORDS[at]}" in
+            @VALUED@) ((++at)) ;;
+            *' -'*) ;;
+            *) given=1 ;;
+        esac
+    done
+    ((given && !many)) && takes=nothing
+    case "$verb $prev" in
+@VALUES@
+    esac
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$flags" -- "$cur")
+        return
+    fi
+    case $takes in
+        module) _auroractl_modules ;;
+        folder) compopt -o dirnames ;;
+        package | source | subject)
+            compopt -o filenames -o plusdirs
+            mapfile -t COMPREPLY < <(compgen -f -X '!*.deb' -- "$cur")
+            [[ $takes == subject ]] && _auroractl_modules
+            ;;
+    esac
+    return 0
+}
+
+complete -F _auroractl auroractl
+"""
+
+
+def completion_bash() -> str:
+    """The file for /usr/share/bash-completion/completions."""
+    arguments, valued, values = [], [], []
+    for verb in VERBS:
+        place = _place(verb)
+        flags = " ".join(flag for option in _options(verb) for flag in option.flags)
+        row = f"flags='{flags}' takes={place.takes if place else Takes.NOTHING}"
+        arguments.append(f"        {verb.name}) {row}{' many=1' if place and place.many else ''} ;;")
+        for option in _options(verb):
+            if option.takes is not Takes.NOTHING:
+                words = [f"'{verb.name} {flag}'" for flag in option.flags]
+                valued += words
+                values.append(f"        {' | '.join(words)}) takes={option.takes} ;;")
+    script = _BASH.replace("@RECORDS@", _records()).replace("@VERBS@", " ".join(verb.name for verb in VERBS))
+    script = script.replace("@ARGUMENTS@", "\n".join(arguments)).replace("@VALUES@", "\n".join(values))
+    return script.replace("@VALUED@", " | ".join(valued))
+
+
+# zsh
+
+_ZSH = """\
+#compdef auroractl
+# zsh completion for auroractl(1)
+
+_auroractl_modules() {
+    local -a modules
+    modules=(@RECORDS@/*(N:t))
+    compadd -a modules
+}
+
+_auroractl_sources() {
+    _alternative 'folders:folder:_files -/' 'packages:package:_files -g "*.deb"'
+}
+
+_auroractl_subjects() {
+    _alternative 'modules:module:_auroractl_modules' 'sources:folder or package:_auroractl_sources'
+}
+
+_auroractl() {
+    if ((CURRENT == 2)); then
+        local -a verbs
+        verbs=(
+@VERBS@
+        )
+        _describe -t verbs verb verbs
+        return
+    fi
+    shift words
+    ((CURRENT--))
+    case $words[1] in
+@ARGUMENTS@
+    esac
+}
+
+_auroractl "$@"
+"""
+
+_ZSH_ACTIONS = {
+    Takes.MODULE: "_auroractl_modules",
+    Takes.FOLDER: "_files -/",
+    Takes.PACKAGE: '_files -g "*.deb"',
+    Takes.SOURCE: "_auroractl_sources",
+    Takes.SUBJECT: "_auroractl_subjects",
+    Takes.TEXT: " ",
+    Takes.NUMBER: " ",
+}
+
+
+def _zsh_quoted(text: str) -> str:
+    """For `_arguments` and `_describe`, within single quotes."""
+    for char in "\\:[]":
+        text = text.replace(char, "\\" + char)
+    return text.replace("'", "'\\''")
+
+
+def _zsh_option(option: Argument) -> str:
+    alone = f"({' '.join(option.flags)})" if len(option.flags) > 1 else ""
+    flags = "{" + ",".join(option.flags) + "}" if len(option.flags) > 1 else option.flags[0]
+    value = ""
+    if option.takes is not Takes.NOTHING:
+        value = f":{_zsh_quoted(shown_value(option))}:{_ZSH_ACTIONS[option.takes]}"
+    about = f"[{_zsh_quoted(option.help)}]{value}'"
+    return f"'{alone}'{flags}'{about}" if alone else f"'{flags}{about}"
+
+
+def completion_zsh() -> str:
+    """The file for /usr/share/zsh/vendor-completions."""
+    verbs = [f"            '{verb.name}:{_zsh_quoted(verb.summary)}'" for verb in VERBS]
+    arguments = []
+    for verb in VERBS:
+        words = [_zsh_option(option) for option in _options(verb)]
+        if place := _place(verb):
+            count = "*" if place.many else "1"
+            words.append(f"'{count}:{_zsh_quoted(place.help)}:{_ZSH_ACTIONS[place.takes]}'")
+        body = " \\\n                ".join(words)
+        arguments.append(f"        {verb.name})\n            _arguments \\\n                {body}\n            ;;")
+    script = _ZSH.replace("@RECORDS@", _records()).replace("@VERBS@", "\n".join(verbs))
+    return script.replace("@ARGUMENTS@", "\n".join(arguments))
+
+
+# fish
+
+_FISH = """\
+# fish completion for auroractl(1)
+
+function __auroractl_modules
+    for record in @RECORDS@/*
+        string replace --regex '^.*/' '' -- $record
+    end
+end
+
+function __auroractl_sources
+    # fish itself only puts other files last.
+    __fish_complete_suffix .deb | string match --regex '^[^\\t]*(?:/|\\.deb)(?:\\t.*)?$'
+end
+
+function __auroractl_needs_verb
+    test (count (commandline --tokenize --cut-at-cursor --current-process)) -eq 1
+end
+
+function __auroractl_verb
+    set --local words (commandline --tokenize --cut-at-cursor --current-process)
+    test (count $words) -gt 1; and test "$words[2]" = $argv[1]
+end
+
+complete --command auroractl --no-files
+"""
+
+_FISH_ACTIONS = {
+    Takes.MODULE: ("(__auroractl_modules)",),
+    Takes.FOLDER: ("(__fish_complete_directories (commandline --current-token))",),
+    Takes.PACKAGE: ("(__auroractl_sources)",),
+    Takes.SOURCE: ("(__auroractl_sources)",),
+    Takes.SUBJECT: ("(__auroractl_modules)", "(__auroractl_sources)"),
+}
+
+
+def _fish_quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _fish_option(option: Argument) -> Iterator[str]:
+    for flag in option.flags:
+        yield f"--long-option {flag[2:]}" if flag.startswith("--") else f"--short-option {flag[1:]}"
+    yield f"--description {_fish_quoted(option.help)}"
+    if option.takes is not Takes.NOTHING:
+        yield "--exclusive"
+        for action in _FISH_ACTIONS.get(option.takes, ()):
+            yield f"--arguments {_fish_quoted(action)}"
+
+
+def completion_fish() -> str:
+    """The file for /usr/share/fish/vendor_completions.d."""
+    lines = []
+    for verb in VERBS:
+        about = _fish_quoted(verb.summary)
+        lines.append(f"--condition __auroractl_needs_verb --arguments {verb.name} --description {about}")
+    for verb in VERBS:
+        when = f"--condition '__auroractl_verb {verb.name}'"
+        lines += [" ".join((when, *_fish_option(option))) for option in _options(verb)]
+        place = _place(verb)
+        for action in _FISH_ACTIONS.get(place.takes, ()) if place else ():
+            lines.append(f"{when} --arguments {_fish_quoted(action)}")
+    return _FISH.replace("@RECORDS@", _records()) + "".join(f"complete --command auroractl {line}\n" for line in lines)

@@ -1,0 +1,113 @@
+"""auroractl: finds the verb, parses its arguments, calls its code, and says what went wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import SimpleNamespace
+
+from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb
+from aurora.errors import AuroraError, UsageError
+
+__all__ = ["main", "overview", "plain_arguments"]
+
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run `auroractl ARGV` and return its exit status (sysexits(3), and 3 where `status` finds a module down)."""
+    os.umask(0o022)  # what is staged and recorded is for all to read, whatever umask root has
+    try:
+        try:
+            status = _run(list(argv))
+        except AuroraError as error:
+            _complain(error, as_json="--json" in argv)
+            status = error.exit_status
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away, as with `| head`: nothing is wrong, but Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + 13
+    return status
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        sys.stdout.write(overview())
+        return 0
+    if argv[0] == "--version":
+        argv = ["version", *argv[1:]]
+    verb = next((one for one in VERBS if one.name == argv[0]), None)
+    if verb is None:
+        raise UsageError("find the verb " + repr(argv[0]), "there is no such verb", remedy="auroractl --help")
+    arguments = plain_arguments(verb, argv[1:])
+    if arguments is None:
+        from aurora.cli.parser import parse  # noqa: PLC0415  # argparse costs half a Python start-up
+
+        arguments = parse(verb, argv[1:])
+    if arguments is None:  # it was --help
+        return 0
+    module, _, function = verb.code.partition(":")
+    return int(getattr(import_module(module), function)(arguments))
+
+
+def plain_arguments(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
+    """The arguments where they are nothing but switches in full and words, and as many as the verb takes.
+
+    None for everything else, errors included: argparse then reads them, and says what is wrong.
+    """
+    values: dict[str, object] = {}
+    switches = {}
+    places = []
+    for argument in verb.arguments:
+        if argument.flags:
+            values[argument.name] = False if argument.takes is Takes.NOTHING else argument.default
+            switches.update(dict.fromkeys(argument.flags, argument) if argument.takes is Takes.NOTHING else {})
+        else:
+            values[argument.name] = None
+            places.append(argument)
+    plain = []
+    for word in words:
+        if word in switches:
+            values[switches[word].name] = True
+        elif word.startswith("-"):
+            return None
+        else:
+            plain.append(word)
+    if len(places) > 1 or any(a.takes is Takes.NUMBER for a in verb.arguments):
+        return None
+    if not places:
+        return None if plain else SimpleNamespace(**values)
+    place = places[0]
+    if (not plain and not place.optional) or (len(plain) > 1 and not place.many):
+        return None
+    values[place.name] = plain if place.many else (plain[0] if plain else None)
+    return SimpleNamespace(**values)
+
+
+def overview() -> str:
+    """The help that lists all verbs."""
+    lines = [
+        "usage: auroractl VERB [ARGUMENT ...]",
+        "",
+        "Runs small programs boxed, capped and watched by systemd.",
+    ]
+    for group, title in GROUPS:
+        lines += ["", f"{title}:"]
+        lines += [f"  {verb.name:<10} {verb.summary}" for verb in VERBS if verb.group == group]
+    lines += ["", "auroractl VERB --help tells more; so do auroractl(1) and aurora.module(5)."]
+    return "\n".join(lines) + "\n"
+
+
+def _complain(error: AuroraError, *, as_json: bool) -> None:
+    if as_json:
+        import json  # noqa: PLC0415  # short verbs do without
+
+        problems = [problem.to_json() for problem in error.problems]
+        sys.stdout.write(json.dumps({"problems": problems}, indent=1) + "\n")
+    for problem in error.problems:
+        sys.stderr.write(f"auroractl: {problem}\n")

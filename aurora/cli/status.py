@@ -1,0 +1,125 @@
+"""status and list: the short verbs, which import little."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+from aurora.cli import render
+from aurora.paths import Paths
+from aurora.runtime.records import read_records, require
+from aurora.runtime.status import Status, age_sec, read_status
+
+__all__ = ["listing", "status"]
+
+EXIT_DOWN = 3  # what systemctl status gives for a unit that is not running (LSB)
+
+
+def status(arguments: SimpleNamespace) -> int:
+    """`auroractl status [NAME]`."""
+    paths = Paths()
+    if arguments.name is not None:
+        record = require(paths, arguments.name)
+        return _one(read_status(paths, [record])[0], as_json=arguments.json)
+    records = [record for record in read_records(paths) if record.installed]
+    found = read_status(paths, records) if records else []
+    if arguments.json:
+        render.dump([_document(one) for one in found])
+    elif not found:
+        render.tell("no module is installed; auroractl install DIR installs one")
+    else:
+        rows = [_row(one) for one in found]
+        head = ("MODULE", "VERSION", "STATE", "SINCE", "MEMORY", "CPU", "TASKS", "RESTARTS", "NOTE")
+        render.emit(render.table(head, rows, [_colour(one) for one in found]))
+    return 0 if all(one.up for one in found if one.enabled or one.active == "failed") else EXIT_DOWN
+
+
+def listing(arguments: SimpleNamespace) -> int:
+    """`auroractl list`."""
+    records = [record for record in read_records(Paths()) if record.installed]
+    if arguments.json:
+        keys = ("name", "version", "description", "enabled", "origin")
+        render.dump([{key: getattr(record, key) for key in keys} for record in records])
+    elif not records:
+        render.tell("no module is installed; auroractl install DIR installs one")
+    else:
+        rows = [(r.name, r.version, "yes" if r.enabled else "no", r.origin, r.description) for r in records]
+        render.emit(render.table(("MODULE", "VERSION", "AT BOOT", "FROM", "DESCRIPTION"), rows))
+    return 0
+
+
+def _state(one: Status) -> str:
+    if one.active == "failed":
+        return f"failed ({one.result})"
+    return one.sub if one.active in ("active", "activating") else one.active
+
+
+def _colour(one: Status) -> str | None:
+    if one.up:
+        return None
+    return "dim" if one.active == "inactive" and not one.enabled else "red"
+
+
+def _notes(one: Status) -> list[str]:
+    notes = [f"not enforced: {', '.join(one.unenforced)}"] if one.unenforced else []
+    if one.outdated:
+        notes.append("runs an older version; auroractl restart " + one.name)
+    if not one.enabled:
+        notes.append("not started at boot")
+    return notes
+
+
+def _row(one: Status) -> tuple[str, ...]:
+    usage = one.usage
+    since = render.age(age_sec(one.since_sec)) if one.since_sec else "-"
+    tasks = "-" if usage.tasks is None else str(usage.tasks)
+    return (
+        one.name, one.version, _state(one), since,
+        render.memory(usage.memory_bytes, usage.memory_max_bytes) if one.up else "-",
+        render.cpu(usage.cpu_usec, usage.cpu_share_usec) if one.up else "-",
+        tasks if usage.tasks_max is None else f"{tasks} of {usage.tasks_max}",
+        str(one.restarts), "; ".join(_notes(one)),
+    )  # fmt: skip
+
+
+def _document(one: Status) -> dict[str, object]:
+    document = one._asdict()
+    document["usage"] = one.usage._asdict()
+    document["up"] = one.up
+    return document
+
+
+def _one(one: Status, *, as_json: bool) -> int:
+    # Only the full view reads the journal, which costs a process; the import follows the need.
+    from aurora.host.journal import last_failure  # noqa: PLC0415  # see above
+
+    failure = last_failure(one.unit)
+    if as_json:
+        document = _document(one)
+        document["last_failure"] = None if failure is None else failure._asdict()
+        render.dump(document)
+        return 0 if one.up else EXIT_DOWN
+    usage = one.usage
+    dot = render.paint("●", "green" if one.up else "red")
+    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.since_sec))
+    state = f"{one.active} ({one.sub})"
+    if one.since_sec:
+        state += f" since {when}, {render.age(age_sec(one.since_sec))} ago"
+    lines = [("state", state), ("at boot", "yes" if one.enabled else "no"), ("unit", one.unit)]
+    if one.main_pid:
+        lines.append(("main pid", str(one.main_pid)))
+    if one.up:
+        lines += [
+            ("memory", render.memory(usage.memory_bytes, usage.memory_max_bytes)),
+            ("cpu", render.cpu(usage.cpu_usec, usage.cpu_share_usec)),
+            ("tasks", f"{usage.tasks} of {usage.tasks_max or 'any number'}"),
+        ]
+    lines.append(("restarts", str(one.restarts)))
+    if failure is not None:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(failure.realtime_usec / 1_000_000))
+        lines.append(("last failure", f"{failure.unit_result or failure.message} at {at}"))
+    lines += [("note", note) for note in _notes(one)]
+    title = f"{one.name} {one.version}" + (f" - {one.description}" if one.description else "")
+    body = "\n".join(f"{label:>14}: {text}" for label, text in lines)
+    render.emit(f"{dot} {title}\n{body}")
+    return 0 if one.up else EXIT_DOWN

@@ -1,0 +1,208 @@
+"""The table of verbs: parser, help, shell completion and man page all read these rows.
+
+A verb's code is imported when it is called, not before, so that a short verb costs little.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+__all__ = ["GROUPS", "VERBS", "Argument", "Takes", "Verb"]
+
+
+class Takes(StrEnum):
+    """What an argument is, for completion."""
+
+    NOTHING = "nothing"
+    """A switch."""
+    MODULE = "module"
+    """The name of an installed module."""
+    FOLDER = "folder"
+    PACKAGE = "package"
+    """A .deb file."""
+    SOURCE = "source"
+    """A folder or a .deb file."""
+    SUBJECT = "subject"
+    """An installed module, a folder or a .deb file."""
+    TEXT = "text"
+    NUMBER = "number"
+
+
+class Argument(NamedTuple):
+    """A positional argument (no flags) or an option."""
+
+    name: str
+    help: str
+    takes: Takes
+    flags: tuple[str, ...] = ()
+    many: bool = False
+    """Zero or more when `optional`, one or more otherwise."""
+    optional: bool = False
+    default: str | None = None
+
+
+class Verb(NamedTuple):
+    """A row: what `auroractl NAME` does and which code does it."""
+
+    name: str
+    group: str
+    summary: str
+    """One line, for the list of verbs."""
+    description: str
+    """What it does, what it changes, and what its exit status means where that is special."""
+    code: str
+    """module:function; the function takes the parsed arguments and returns the exit status."""
+    arguments: tuple[Argument, ...] = ()
+    example: str = ""
+
+
+GROUPS: tuple[tuple[str, str], ...] = (
+    ("see", "See what runs"),
+    ("run", "Start and stop"),
+    ("have", "Install and remove"),
+    ("make", "Write a module"),
+    ("core", "The core itself"),
+)
+
+JSON = Argument("json", "print JSON for programs", Takes.NOTHING, ("--json",))
+_MODULE = Argument("name", "the module", Takes.MODULE)
+_MODULES = Argument("names", "the modules", Takes.MODULE, many=True)
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "status", "see", "state, limits and last failure of modules",
+        "Without a name, one line for each module; with one, all that is known of it. Exit status 3 when the module, or"
+        " without a name one that starts at boot or has failed, is not up.",
+        "aurora.cli.status:status",
+        (Argument("name", "show only this module, in full", Takes.MODULE, optional=True), JSON),
+        "auroractl status hoststat",
+    ),
+    Verb(
+        "list", "see", "installed modules",
+        "One line for each installed module: version, whether it starts at boot, where it came from.",
+        "aurora.cli.status:listing", (JSON,), "auroractl list --json",
+    ),
+    Verb(
+        "logs", "see", "log lines of a module",
+        "Prints the module's lines from the journal, oldest first.",
+        "aurora.cli.logs:logs",
+        (
+            _MODULE,
+            Argument("follow", "go on printing new lines until interrupted", Takes.NOTHING, ("-f", "--follow")),
+            Argument("lines", "how many of the last lines", Takes.NUMBER, ("-n", "--lines"), default="50"),
+            JSON,
+        ),
+        "auroractl logs -f hello",
+    ),
+    Verb(
+        "start", "run", "start modules and wait until they are up",
+        "Starts each module from its current plan and waits until it is up. A start that fails says why and leaves"
+        " nothing running. A module that is up already is left alone.",
+        "aurora.cli.control:start", (_MODULES,), "auroractl start hello",
+    ),
+    Verb(
+        "stop", "run", "stop modules",
+        "Stops each module and waits until it is gone. One that is enabled starts again at boot.",
+        "aurora.cli.control:stop", (_MODULES,), "auroractl stop hello",
+    ),
+    Verb(
+        "restart", "run", "stop modules and start them from their current plans",
+        "Like stop and start; what changed since the last start takes effect.",
+        "aurora.cli.control:restart", (_MODULES,), "auroractl restart hello",
+    ),
+    Verb(
+        "enable", "run", "start modules at boot",
+        "Records that the modules start at boot; with --now starts them as well.",
+        "aurora.cli.control:enable",
+        (_MODULES, Argument("now", "start them now as well", Takes.NOTHING, ("--now",))),
+        "auroractl enable --now hello",
+    ),
+    Verb(
+        "disable", "run", "do not start modules at boot",
+        "Records that the modules do not start at boot; with --now stops them as well.",
+        "aurora.cli.control:disable",
+        (_MODULES, Argument("now", "stop them now as well", Takes.NOTHING, ("--now",))),
+        "auroractl disable --now hello",
+    ),
+    Verb(
+        "run", "run", "run a folder in the foreground, boxed and capped",
+        "Runs the module in DIR attached to this terminal, with all its limits and its sandbox, until it ends or"
+        " Ctrl-C. Nothing is installed. Exit status: the program's.",
+        "aurora.cli.foreground:run", (Argument("dir", "the module's folder", Takes.FOLDER),),
+        "sudo auroractl run ./hello",
+    ),
+    Verb(
+        "install", "have", "install a module from a folder or a package, and start it",
+        "A folder is checked, copied and recorded; a package goes through apt. The module is then enabled and started."
+        " Installing a folder again replaces the module; when the new one does not come up, the old one is put back.",
+        "aurora.cli.install:install",
+        (
+            Argument("source", "a module's folder, or a .deb", Takes.SOURCE),
+            Argument("no_start", "do not enable and start it", Takes.NOTHING, ("--no-start",)),
+        ),
+        "sudo auroractl install ./hello",
+    ),
+    Verb(
+        "remove", "have", "stop and remove modules",
+        "Stops each module and removes it; its state stays unless --purge is given. A module that came as a package is"
+        " removed through apt.",
+        "aurora.cli.install:remove",
+        (_MODULES, Argument("purge", "remove its state, cache and logs too", Takes.NOTHING, ("--purge",))),
+        "sudo auroractl remove --purge hello",
+    ),
+    Verb(
+        "new", "make", "start a module from the template",
+        "Makes the folder NAME here (or in --in DIR) with a manifest and a program that works as it is.",
+        "aurora.cli.author:new",
+        (
+            Argument("name", "the module's name", Takes.TEXT),
+            Argument("parent", "make it in this folder", Takes.FOLDER, ("--in",), default="."),
+        ),
+        "auroractl new my-sensor",
+    ),
+    Verb(
+        "check", "make", "check a module and name every fault",
+        "Reads the manifest and makes the plan; prints every problem with file, line, key and remedy. Exit status 0"
+        " when it can be installed, 65 when it cannot.",
+        "aurora.cli.author:check", (Argument("source", "a module's folder, or a .deb", Takes.SOURCE), JSON),
+        "auroractl check ./hello",
+    ),
+    Verb(
+        "plan", "make", "show what a module becomes",
+        "Prints the plan of an installed module or a folder: a summary, the unit, the AppArmor profile, or all of it"
+        " as JSON. Changes nothing.",
+        "aurora.cli.author:plan",
+        (
+            Argument("subject", "an installed module, or a folder", Takes.SUBJECT),
+            Argument("unit", "print it as a unit file", Takes.NOTHING, ("--unit",)),
+            Argument("apparmor", "print its AppArmor profile", Takes.NOTHING, ("--apparmor",)),
+            JSON,
+        ),
+        "auroractl plan hello --unit",
+    ),
+    Verb(
+        "pack", "make", "make a Debian package of a module",
+        "Makes aurora-module-NAME_VERSION_ARCH.deb of the folder: payload only, no maintainer scripts, the same bytes"
+        " each time.",
+        "aurora.cli.author:pack",
+        (
+            Argument("dir", "the module's folder", Takes.FOLDER),
+            Argument("output", "put the package into this folder", Takes.FOLDER, ("-o", "--output"), default="."),
+            Argument("arch", "the package's architecture; all unless it holds compiled programs", Takes.TEXT,
+                     ("--arch",), default="all"),
+        ),
+        "auroractl pack ./hello",
+    ),
+    Verb(
+        "apply", "core", "make the machine equal to what is installed and enabled",
+        "Takes in module packages that came or went, starts what is enabled and not up, restarts what changed and only"
+        " that. aurora-core.service runs it at boot and on reload.",
+        "aurora.cli.core:apply", (JSON,), "sudo systemctl reload aurora-core",
+    ),
+    Verb(
+        "version", "core", "print the version",
+        "Prints the version of AuroraOS Core.", "aurora.cli.version:version", (JSON,), "auroractl version",
+    ),
+)  # fmt: skip
+"""Every verb, in the order of the help."""

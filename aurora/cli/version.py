@@ -1,0 +1,19 @@
+"""version: apart, so that it imports nothing."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from aurora import __version__
+from aurora.cli import render
+
+__all__ = ["version"]
+
+
+def version(arguments: SimpleNamespace) -> int:
+    """`auroractl version`."""
+    if arguments.json:
+        render.dump({"version": __version__})
+    else:
+        render.emit(f"auroractl {__version__}")
+    return 0

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import inspect
+import shlex
+from importlib import import_module
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aurora.cli.main import plain_arguments
+from aurora.cli.parser import make_parser, parse
+from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb
+from aurora.errors import UsageError
+
+BY_NAME = {verb.name: verb for verb in VERBS}
+each_verb = pytest.mark.parametrize("verb", VERBS, ids=[verb.name for verb in VERBS])
+
+
+@each_verb
+def test_a_verbs_code_is_a_public_function_of_one_argument(verb: Verb) -> None:
+    module, _, name = verb.code.partition(":")
+    found = import_module(module)
+    assert name in found.__all__
+    assert list(inspect.signature(getattr(found, name)).parameters) == ["arguments"]
+
+
+@each_verb
+def test_a_verb_has_a_group_a_line_and_a_description(verb: Verb) -> None:
+    assert verb.group in dict(GROUPS)
+    assert verb.summary
+    assert len(verb.summary) <= 66
+    assert not verb.summary.endswith(".")
+    assert verb.description.endswith(".")
+
+
+@each_verb
+def test_a_verbs_example_is_one_that_it_takes(verb: Verb) -> None:
+    words = shlex.split(verb.example)
+    words = words[1:] if words[0] == "sudo" else words
+    if words[0] == "auroractl":
+        assert words[1] == verb.name
+        assert parse(verb, words[2:]) is not None
+    else:
+        assert words[0] == "systemctl"
+
+
+@each_verb
+def test_what_reads_can_answer_in_json(verb: Verb) -> None:
+    reads = verb.group == "see" or verb.name in ("check", "plan", "apply", "version")
+    assert ("json" in {argument.name for argument in verb.arguments}) == reads
+
+
+def test_no_two_verbs_share_a_name_and_no_two_arguments_of_one_a_flag() -> None:
+    assert len(BY_NAME) == len(VERBS)
+    for verb in VERBS:
+        names = [argument.name for argument in verb.arguments]
+        flags = [flag for argument in verb.arguments for flag in argument.flags]
+        assert len(set(names)) == len(names)
+        assert len({*flags, "-h", "--help"}) == len(flags) + 2
+
+
+@each_verb
+def test_the_parser_has_what_the_table_says_and_nothing_else(verb: Verb) -> None:
+    actions = {action.dest: action for action in make_parser(verb)._actions if action.dest != "help"}
+    assert actions.keys() == {argument.name for argument in verb.arguments}
+    for argument in verb.arguments:
+        action = actions[argument.name]
+        assert tuple(action.option_strings) == argument.flags
+        assert action.help == argument.help
+        assert (action.nargs == 0) == (argument.takes is Takes.NOTHING)
+
+
+WORDS = st.sampled_from(
+    ["hello", "x", "--json", "--now", "--purge", "-f", "--follow", "-n", "5", "--lines=5", "--no-start", "--", "-",
+     "-o", "--in", "--js", "--unit", "--apparmor", "", "-h"]
+)  # fmt: skip
+
+
+@given(st.sampled_from(VERBS), st.lists(WORDS, max_size=4))
+def test_the_short_way_reads_arguments_as_the_long_way_does(verb: Verb, words: list[str]) -> None:
+    short = plain_arguments(verb, words)
+    if short is not None:
+        assert vars(short) == vars(parse(verb, words) or object())
+
+
+@each_verb
+def test_the_plainest_use_of_a_verb_goes_the_short_way(verb: Verb) -> None:
+    places = [argument for argument in verb.arguments if not argument.flags]
+    if not any(argument.takes is Takes.NUMBER for argument in verb.arguments):
+        assert plain_arguments(verb, ["x"] * len(places)) is not None
+
+
+@pytest.mark.parametrize("words", [["--nonsense"], ["-x", "hello"], ["--json=1"]])
+def test_the_parser_raises_and_never_exits(words: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(BY_NAME["status"], words)
+    assert caught.value.problems[0].where == "auroractl status"
