@@ -1,0 +1,125 @@
+"""What tests in this directory are given, and the rule that each of them really runs.
+
+`vm` is one throw-away machine for the whole session, with this tree's package installed by apt and really booted.
+A test that reboots it, cuts its power or installs something leaves it working. `other_vm` boots more of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from tests.vm import debiandir, flavours, hostpackages, kept, layer
+from tests.vm.image import image
+from tests.vm.machine import Machine
+from tests.vm.package import packages
+
+HERE = Path(__file__).parent
+
+DEADLINE_SEC = 300
+"""What one test may take when it has no `deadline` mark; the boot of the session's machine does not count."""
+
+_missed: list[str] = []
+"""The tests here that were collected and not run."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of the rig."""
+    parser.addoption("--kept", metavar="NAME", help="use, and leave running, the kept machine of that name")
+    parser.addoption("--source", type=Path, default=debiandir.CHECKOUT, help="test the packages of this tree")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Marks of the rig."""
+    config.addinivalue_line("markers", f"deadline(seconds): how long the test may take, instead of {DEADLINE_SEC}")
+
+
+@pytest.fixture(scope="session")
+def vm(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """The session's machine."""
+    hostpackages.ensure_packages()
+    source: Path = request.config.getoption("--source").resolve()
+    built = packages(source)
+    base = image(flavours.flavour("default"), source)
+    name: str | None = request.config.getoption("--kept")
+    if name is not None:
+        yield kept.ensure(name, base, built)
+        return
+    with layer.throw_away(base, built) as machine:
+        machine.boot()
+        yield machine
+
+
+@pytest.fixture
+def other_vm(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Machine]]:
+    """Boots a machine of the flavour named, for this test only: `other_vm("no-memory")`."""
+    source: Path = request.config.getoption("--source").resolve()
+    with contextlib.ExitStack() as opened:
+
+        def boot(name: str) -> Machine:
+            machine = opened.enter_context(layer.throw_away(image(flavours.flavour(name), source), packages(source)))
+            machine.boot(f"booting {name}")
+            return machine
+
+        yield boot
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Bound each test's time: a machine that hangs fails its test, not the whole run."""
+    mark = item.get_closest_marker("deadline")
+    seconds: float = mark.args[0] if mark else DEADLINE_SEC
+
+    def late(_number: int, _frame: FrameType | None) -> None:
+        pytest.fail(f"not over after {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return (yield)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test here that was skipped, or was expected to fail, did not show what it is for: it failed."""
+    report = yield
+    if _is_here(item) and (report.skipped or hasattr(report, "wasxfail")):
+        reason = getattr(report, "wasxfail", "") or report.longrepr or "it passed"
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} did not run or was expected to fail, which a VM test may not: {reason}"
+        if hasattr(report, "wasxfail"):
+            del report.wasxfail
+    return report
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """To run some tests only, name them (FILE::TEST); -k and -m would leave a run that looks whole."""
+    _missed.extend(item.nodeid for item in items if _is_here(item))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run that left tests here out has failed."""
+    if _missed and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say which tests were left out."""
+    for name in _missed:
+        terminalreporter.write_line(f"FAILED {name} - deselected, which a VM test may not be")
+
+
+def _is_here(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(HERE)

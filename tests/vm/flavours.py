@@ -1,0 +1,103 @@
+"""The kinds of test machine, as data: a new kind is one row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.vm.errors import RigError
+
+SUITE = "trixie"
+
+GUEST_PACKAGES = (
+    "apparmor",
+    "dbus",
+    "e2fsprogs",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "less",
+    "libnss-systemd",
+    "libpam-systemd",
+    "linux-image-cloud-amd64",
+    "netbase",
+    "openssh-server",
+    "procps",
+    "python3",
+    "python3-hypothesis",
+    "python3-pytest",
+    "strace",
+    "systemd",
+    "systemd-sysv",
+    "udev",
+)
+"""What every test machine has: a small Debian server, and what tests inside it use."""
+
+CARRIED_PACKAGES = ("busybox", "lighttpd", "mosquitto", "mosquitto-clients", "socat")
+"""Unmodified Debian programs for tests to wrap as modules: not installed, but apt there can do so offline."""
+
+BUILD_PACKAGES = (
+    "apparmor",
+    "build-essential",
+    "debhelper",
+    "dh-python",
+    "fakeroot",
+    "git",
+    "libapparmor1",
+    "lintian",
+    "mandoc",
+    "mypy",
+    "man-db",
+    "pybuild-plugin-pyproject",
+    "python3-all",
+    "python3-hypothesis",
+    "python3-pytest",
+    "python3-setuptools",
+    "shellcheck",
+    "systemd",
+)
+"""What the build tree has beside the source's own dependencies: for packaging, and for tests without a VM."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flavour:
+    """One kind of test machine."""
+
+    name: str
+    """What `--image` says."""
+    why: str
+    """What it is for."""
+    packages: tuple[str, ...] = ()
+    """Installed beside GUEST_PACKAGES."""
+    cmdline: str = ""
+    """Added to the kernel's command line."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Absolute path in the machine -> text."""
+    memory_mib: int = 1536
+
+
+_ROWS = (
+    Flavour(name="default", why="Debian 13 with all that modules can be given"),
+    Flavour(
+        name="bench",
+        why="with the peers that benchmarks compare with",
+        packages=("podman", "supervisor"),
+        memory_mib=3072,
+    ),
+    Flavour(name="no-memory", why="as Raspberry Pi OS was: no memory controller", cmdline="cgroup_disable=memory"),
+    Flavour(name="no-apparmor", why="as Raspberry Pi OS was: no AppArmor", cmdline="apparmor=0"),
+    Flavour(
+        name="volatile-journal",
+        why="as Raspberry Pi OS was: the journal does not outlive a boot",
+        files={"/etc/systemd/journald.conf.d/volatile.conf": "[Journal]\nStorage=volatile\n"},
+    ),
+)
+
+FLAVOURS: Mapping[str, Flavour] = {row.name: row for row in _ROWS}
+
+
+def flavour(name: str) -> Flavour:
+    """The flavour of that name, or RigError with the names that exist."""
+    if name not in FLAVOURS:
+        raise RigError(f"use image {name!r}", "there is none of that name", f"one of: {', '.join(FLAVOURS)}")
+    return FLAVOURS[name]

@@ -1,0 +1,1 @@
+"""A module that tries to break out, and what it tries."""

@@ -1,0 +1,173 @@
+"""Everything that a change must pass, in one run: what `make test` and CI do. The quick parts come first."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.vm import cache, chroot, cli, debiandir, hostpackages, linters, package
+from tests.vm.errors import RigError
+from tests.vm.progress import say
+
+SOURCE = debiandir.CHECKOUT
+
+LINTERS: Mapping[str, Sequence[str]] = {
+    "ruff": ("python3", "-m", "ruff", "check", "--output-format", "concise", "."),
+    "mypy": ("python3", "-m", "mypy", "-p", "aurora", "-p", "tests.vm"),
+}
+"""Run in the build tree: it has the Python and the libraries that the project is for."""
+
+TREE_TESTS = ("tests/unit", "tests/golden", "tests/contract", "tests/test_house.py", "modules")
+"""Tests that need neither a virtual machine nor systemd as PID 1."""
+
+VM_TESTS = "tests/vm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """What became of the checks of one part, in pytest's words."""
+
+    passed: int = 0
+    failed: int = 0
+    errors: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(
+            passed=self.passed + other.passed,
+            failed=self.failed + other.failed,
+            errors=self.errors + other.errors,
+            skipped=self.skipped + other.skipped,
+        )
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing went wrong."""
+        return self.failed == 0 and self.errors == 0
+
+    def __str__(self) -> str:
+        said = {"failed": self.failed, "passed": self.passed, "skipped": self.skipped, "errors": self.errors}
+        return ", ".join(f"{number} {word}" for word, number in said.items() if number) or "no tests ran"
+
+
+def lint() -> Count:
+    """Each linter is one check."""
+    found = linters.tools(SOURCE, chroot.build_tree(SOURCE))
+    total = Count()
+    for name, command in LINTERS.items():
+        status = chroot.run(command, variables={"PYTHONPATH": "/tools"}, mounts=[linters.mount(found)])
+        print(f"{name}: {'passed' if status == 0 else f'failed with status {status}'}", flush=True)
+        total += Count(passed=1) if status == 0 else Count(failed=1)
+    return total
+
+
+def tree_tests() -> Count:
+    """The tests of TREE_TESTS that exist, in the build tree."""
+    found = linters.tools(SOURCE, chroot.build_tree(SOURCE))
+    places = [place for place in TREE_TESTS if (SOURCE / place).exists()]
+    command = ["python3", "-m", "pytest", "--junitxml=/cache/tree-tests.xml", *places]
+    report = cache.root() / "scratch/tree-tests.xml"
+    report.unlink(missing_ok=True)
+    chroot.run(command, mounts=[linters.mount(found)])
+    return _read(report)
+
+
+def build_package() -> Count:
+    """The package builds, and lintian finds no error in it: two checks."""
+    built = package.packages(SOURCE)
+    places = [chroot.Mount(here=built.directory, there="/build")]
+    names = [f"/build/{path.name}" for path in built.directory.glob("*.changes")]
+    status = chroot.run(["lintian", "--allow-root", "--fail-on", "error,warning", *names], mounts=places)
+    print(f"lintian: {'passed' if status == 0 else f'failed with status {status}'}", flush=True)
+    return Count(passed=2) if status == 0 else Count(passed=1, failed=1)
+
+
+def vm_tests() -> Count:
+    """The tests of VM_TESTS, in virtual machines; none at all is an error."""
+    found = linters.tools(SOURCE, chroot.build_tree(SOURCE))
+    report = cache.root() / "vm-tests.xml"
+    report.unlink(missing_ok=True)
+    command = [
+        str(found.python),
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-v",
+        "--durations=10",
+        f"--junitxml={report}",
+        VM_TESTS,
+    ]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    status = subprocess.run(command, cwd=SOURCE, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+    count = _read(report)
+    if count.passed == 0 or (status != 0 and count.good):
+        count += Count(errors=1)
+    return count
+
+
+PARTS: Mapping[str, Callable[[], Count]] = {
+    "lint": lint,
+    "tests": tree_tests,
+    "package": build_package,
+    "vm": vm_tests,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """tests/vm/all."""
+    parser = argparse.ArgumentParser(prog="tests/vm/all", description="Check everything, or only the parts named.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)}")
+    chosen = parser.parse_args(arguments).parts or list(PARTS)
+    unknown = sorted(set(chosen) - set(PARTS))
+    if unknown:
+        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return cli.guarded(lambda: run(chosen))
+
+
+def run(names: Sequence[str]) -> int:
+    """Run the parts named, all of them even if one fails; the last line of stdout sums up as pytest does."""
+    started = time.monotonic()
+    hostpackages.ensure_packages()
+    chroot.check_possible()
+    counts = {}
+    for name in names:
+        print(f"==== {name}", flush=True)
+        part_started = time.monotonic()
+        try:
+            counts[name] = PARTS[name]()
+        except RigError as error:
+            say(str(error))
+            counts[name] = Count(errors=1)
+        print(f"{name}: {counts[name]} in {time.monotonic() - part_started:.0f} s", flush=True)
+    total = sum(counts.values(), Count())
+    print("==== all")
+    for name, count in counts.items():
+        print(f"{name:8} {count}")
+    elapsed_sec = time.monotonic() - started
+    print(f"{total} in {elapsed_sec:.2f}s ({int(elapsed_sec) // 60}:{int(elapsed_sec) % 60:02})", flush=True)
+    return 0 if total.good and total.passed else 1
+
+
+def _read(report: Path) -> Count:
+    """What a JUnit file counts; an error when pytest did not get so far as to write it, or ran nothing."""
+    if not report.exists():
+        return Count(errors=1)
+    total = Count()
+    for suite in ET.parse(report).getroot().iter("testsuite"):
+        tests, failed, errors, skipped = (
+            int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")
+        )
+        total += Count(passed=tests - failed - errors - skipped, failed=failed, errors=errors, skipped=skipped)
+    return total if total.passed or not total.good else total + Count(errors=1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
