@@ -1,0 +1,32 @@
+# Thin: each target is one or two commands that can be typed by hand. Needs root, Debian or alike, and 10 GB of disk.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint deb bench shell vm clean
+
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo:  ## What it does, shown in a virtual machine, phase by phase
+	tests/vm/demo
+
+test:  ## Everything: linters, tests, the package, tests in a virtual machine
+	tests/vm/all
+
+lint:  ## Linters only
+	tests/vm/all lint
+
+deb:  ## The Debian package, checked by lintian, into dist/
+	tests/vm/all package
+	mkdir -p dist && cp $$(tests/vm/run --build) dist/
+
+bench:  ## Comparisons with peers, as ratios
+	tests/bench/run
+
+shell:  ## A root shell in a virtual machine with the package installed, which stays for the next time
+	tests/vm/run --keep --shell
+
+vm:  ## Boot that machine, or bring it up to date
+	tests/vm/run --keep -- auroractl --version
+
+clean:  ## End that machine and remove what git ignores; the cache (~/.cache/aurora-core) stays
+	tests/vm/run --stop
+	git clean -fdXq
