@@ -56,7 +56,8 @@ def argv(hardware: Hardware) -> list[str]:
     cmdline = f"root=/dev/vda rw console=ttyS0 quiet panic=-1 {hardware.cmdline}".strip()
     accelerator = {
         "kvm": ["-accel", "kvm", "-cpu", "host"],
-        "tcg": ["-accel", "tcg,thread=multi", "-cpu", "max"],
+        # Page tables of four levels: a fifth costs every walk a step, and is only for more memory than this.
+        "tcg": ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"],
     }[hardware.accel]
     incoming = ["-incoming", f"exec:cat {shlex.quote(str(hardware.memory))}"] if hardware.memory else []
     return [
