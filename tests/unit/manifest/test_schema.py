@@ -106,6 +106,7 @@ CHANGES = {
     "directories.runtime": "true",
     "sandbox.policy": '"other"',
     "sandbox.grants": '["x"]',
+    "sandbox.exposure_max": '"2.0"',
 }
 NEEDS = {
     "watchdog.timeout": {"start.readiness"},
