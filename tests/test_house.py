@@ -42,15 +42,13 @@ IMPURE = frozenset(
     {"glob", "io", "logging", "os", "random", "secrets", "shutil", "signal", "socket", "subprocess", "sys", "tempfile",
      "threading", "time"}
 )  # fmt: skip
-ONLY_HOST = frozenset({"pystemd", "pyroute2", "subprocess", "ctypes"})
+ONLY_HOST = frozenset({"pystemd", "subprocess", "ctypes"})
 
 LAZY = {
     ("aurora/cli/credential.py", "getpass"): "only to ask somebody for a secret",
     ("aurora/cli/main.py", "aurora.cli.parser"): "argparse costs half a Python start-up",
     ("aurora/cli/main.py", "json"): "short verbs do without",
     ("aurora/cli/render.py", "json"): "short verbs do without",
-    ("aurora/runtime/folders.py", "aurora.host.exposure"): "only where a score is asked for: it costs a process",
-    ("aurora/runtime/folders.py", "aurora.host.netlink"): "pyroute2 costs nine starts of Python",
     ("aurora/cli/status.py", "aurora.host.journal"): "only the full view reads the journal, which costs a process",
 }
 """Imports inside functions, each with its reason. One that is gone from the code has to go from here."""

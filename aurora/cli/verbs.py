@@ -193,10 +193,8 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "check", "make", "check a module and name every fault",
-        "Reads the manifest and makes the plan; prints every problem with file, line, key and remedy. When it can be"
-        " installed, prints what it will be able to do beyond the default, its exposure score as systemd-analyze"
-        " security counts it, and what its policy and each grant add to that. Exit status 0 when it can be installed,"
-        " 65 when a file is wrong, 69 when this machine or its owner refuses it.",
+        "Reads the manifest and makes the plan; prints every problem with file, line, key and remedy. Exit status 0"
+        " when it can be installed, 65 when it cannot.",
         "aurora.cli.author:check", (Argument("source", "a module's folder, or a .deb", Takes.SOURCE), JSON),
         "auroractl check ./hello",
     ),
@@ -228,26 +226,13 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "policy list", "make", "policies that a manifest can name",
-        "One line for each policy of this machine, the owner's own included, with the exposure score that it gives a"
-        " module without grants: 0.0 is best, 10.0 no protection.",
+        "One line for each policy of this machine, the owner's own included.",
         "aurora.cli.policy:listing", (JSON,), "auroractl policy list",
     ),
     Verb(
         "policy show", "make", "show a policy in full",
         "Prints what a policy is for, its directives as a unit file has them, and its AppArmor rules.",
         "aurora.cli.policy:show", (Argument("name", "the policy", Takes.POLICY), JSON), "auroractl policy show strict",
-    ),
-    Verb(
-        "policy diff", "make", "what one policy does otherwise than another",
-        "Prints the directives and AppArmor rules that differ: - those of the first, + those of the second; of a list"
-        " only the words that the other one has not.",
-        "aurora.cli.policy:diff",
-        (
-            Argument("before", "the first policy", Takes.POLICY),
-            Argument("after", "the second policy", Takes.POLICY),
-            JSON,
-        ),
-        "auroractl policy diff strict network",
     ),
     Verb(
         "apply", "core", "make the machine equal to what is installed and enabled",

@@ -167,8 +167,6 @@ class Sandbox:
     """Name of the policy that the sandbox starts from."""
     grants: tuple[str, ...]
     """What is asked beyond it, in the order written, without duplicates."""
-    exposure_max_tenths: int | None = None
-    """The highest exposure score that the author lets it have, in tenths; None: any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,5 +208,5 @@ def to_json(manifest: Manifest) -> dict[str, object]:
         "environment": dict(manifest.environment),
         "credentials": list(manifest.credentials),
         "order": {"after": list(manifest.order.after), "requires": list(manifest.order.requires)},
-        "sandbox": asdict(manifest.sandbox) | {"grants": list(manifest.sandbox.grants)},
+        "sandbox": {"policy": manifest.sandbox.policy, "grants": list(manifest.sandbox.grants)},
     }

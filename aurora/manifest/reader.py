@@ -248,11 +248,7 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
             logs=values["directories.logs"],
             runtime=values["directories.runtime"],
         ),
-        sandbox=Sandbox(
-            policy=values["sandbox.policy"],
-            grants=values["sandbox.grants"],
-            exposure_max_tenths=values["sandbox.exposure_max"],
-        ),
+        sandbox=Sandbox(policy=values["sandbox.policy"], grants=values["sandbox.grants"]),
     )
 
 

@@ -18,7 +18,6 @@ from aurora.manifest import (
     StopSignal,
 )
 from aurora.names import UNENFORCED_VARIABLE, unit_name
-from aurora.plan.local import NETWORKS, localized, needs_networks
 from aurora.plan.model import Facts, Feature, Plan
 from aurora.plan.reliance import REMEDY, relied_on
 from aurora.plan.secrets import Secrets
@@ -46,11 +45,13 @@ def make_plan(
     """The plan for a module staged in `folder` (an absolute path of plain characters), its `secrets` as they are.
 
     Refused, naming each, when it relies on features that the machine lacks and the owner has not accepted to
-    go without, or on a group that is not there: what is declared is enforced or not started.
+    go without: what is declared is enforced or not started.
     """
     missing = _required(manifest, policy) - facts.features
+    if refused := missing - facts.accepted:
+        raise Refused.of(_unenforceable(manifest.name, feature) for feature in sorted(refused))
     settings: dict[str, Value] = {
-        **_enforceable(manifest, policy, facts, missing),
+        **policy.directives,
         **_identity_settings(manifest, identity),
         **_program_settings(manifest, folder, missing),
         **_limit_settings(manifest.limits),
@@ -80,7 +81,6 @@ def make_plan(
         writable=writable,
         start_timeout_usec=manifest.start.timeout_usec,
         unenforced=tuple(sorted(missing)),
-        follows=(NETWORKS,) if needs_networks(policy) else (),
     )
 
 
@@ -93,15 +93,6 @@ def _show_folder(settings: dict[str, Value], folder: str) -> None:
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
     return {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
-
-
-def _enforceable(manifest: Manifest, policy: Policy, facts: Facts, missing: set[Feature]) -> dict[str, Value]:
-    """The policy's directives as they are on this machine; Refused with all that it lacks for them."""
-    directives, problems = localized(policy, facts, manifest.name)
-    problems += [_unenforceable(manifest.name, feature) for feature in sorted(missing - facts.accepted)]
-    if problems:
-        raise Refused.of(problems)
-    return directives
 
 
 def _unenforceable(module: str, feature: Feature) -> Problem:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from aurora.directives import Value
@@ -39,12 +39,6 @@ class Facts:
 
     features: frozenset[Feature]
     accepted: frozenset[Feature]
-    networks: tuple[str, ...] = ()
-    """The networks that it is on; read only when a plan depends on them, as are the two below."""
-    groups: frozenset[str] = frozenset()
-    """The names of its groups."""
-    device_groups: Mapping[str, str] = field(default_factory=dict)
-    """The group of each device that a plan asks for and that is there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,8 +70,6 @@ class Plan:
     start_timeout_usec: int
     unenforced: tuple[str, ...]
     """Features that it relies on, that are missing here, and whose absence the owner accepts."""
-    follows: tuple[str, ...]
-    """What it was made from and may change at any time: `local.NETWORKS`."""
 
     def to_json(self) -> dict[str, object]:
         """The plan as JSON can hold it; `Plan.from_json` reads it back."""
@@ -96,7 +88,7 @@ class Plan:
             if not isinstance(held, dict):
                 raise TypeError(f"{name} is not a table")
             fields[name] = {key: tuple(value) if isinstance(value, list) else value for key, value in held.items()}
-        for name in ("after", "requires", "credentials", "apparmor", "writable", "unenforced", "follows"):
+        for name in ("after", "requires", "credentials", "apparmor", "writable", "unenforced"):
             words = fields[name]
             if not isinstance(words, (list, tuple)):
                 raise TypeError(f"{name} is not a list")

@@ -106,7 +106,6 @@ CHANGES = {
     "directories.runtime": "true",
     "sandbox.policy": '"other"',
     "sandbox.grants": '["x"]',
-    "sandbox.exposure_max": '"2.0"',
 }
 NEEDS = {
     "watchdog.timeout": {"start.readiness"},

@@ -281,7 +281,6 @@ THOUGHT_OF = """
     limits.memory_high limits.tasks start.readiness start.timeout watchdog.timeout restart.policy restart.delay
     restart.delay_max restart.steps restart.give_up_after restart.give_up_within directories.state
     directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants
-    sandbox.exposure_max
 """
 
 
