@@ -110,11 +110,6 @@ class Paths:
         return self.runtime / "applied"
 
     @property
-    def shared_limits(self) -> Path:
-        """What each slice was held to before commands of `auroractl exec` ran in it."""
-        return self.runtime / "exec"
-
-    @property
     def profiles(self) -> Path:
         """The AppArmor profiles that were loaded since boot, as text."""
         return self.runtime / "apparmor"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import SimpleNamespace
 
-from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb, families, split_command
+from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb, families
 from aurora.errors import AuroraError, UsageError
 
 __all__ = ["main", "overview", "plain_arguments"]
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             status = _run(list(argv))
         except AuroraError as error:
-            _complain(error, as_json="--json" in _own_words(argv))
+            _complain(error, as_json="--json" in argv)
             status = error.exit_status
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -34,14 +34,6 @@ def main(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
     return status
-
-
-def _own_words(argv: Sequence[str]) -> Sequence[str]:
-    """The words that are for us and not for a command after them."""
-    for verb in VERBS:
-        if verb.command is not None and argv and argv[0] == verb.name:
-            return split_command(verb, argv)[0]
-    return argv
 
 
 def _run(argv: list[str]) -> int:
@@ -85,16 +77,11 @@ def plain_arguments(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
 
     None for everything else, errors included: argparse then reads them, and says what is wrong.
     """
-    words, command = split_command(verb, words)
-    if verb.command is not None and not command:
-        return None
     values: dict[str, object] = {}
     switches = {}
     places = []
     for argument in verb.arguments:
-        if argument.takes is Takes.COMMAND:
-            values[argument.name] = command
-        elif argument.flags:
+        if argument.flags:
             values[argument.name] = False if argument.takes is Takes.NOTHING else argument.default
             switches.update(dict.fromkeys(argument.flags, argument) if argument.takes is Takes.NOTHING else {})
         else:

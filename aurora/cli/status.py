@@ -12,8 +12,6 @@ from aurora.runtime.status import Status, age_sec, read_status
 
 __all__ = ["listing", "status"]
 
-SPARE = ("VERSION", "TASKS", "CPU", "SINCE")
-"""Columns that a narrow terminal does without, in this order; the full view has them all."""
 EXIT_DOWN = 3  # what systemctl status gives for a unit that is not running (LSB)
 
 
@@ -32,8 +30,7 @@ def status(arguments: SimpleNamespace) -> int:
     else:
         rows = [_row(one) for one in found]
         head = ("MODULE", "VERSION", "STATE", "SINCE", "MEMORY", "CPU", "TASKS", "RESTARTS", "NOTE")
-        colours = [_colour(one) for one in found]
-        render.emit(render.table(head, rows, colours, columns=render.width(), spare=SPARE))
+        render.emit(render.table(head, rows, [_colour(one) for one in found]))
     return 0 if all(one.up for one in found if one.enabled or one.active == "failed") else EXIT_DOWN
 
 
@@ -47,8 +44,7 @@ def listing(arguments: SimpleNamespace) -> int:
         render.tell("no module is installed; auroractl install DIR installs one")
     else:
         rows = [(r.name, r.version, "yes" if r.enabled else "no", r.origin, r.description) for r in records]
-        head = ("MODULE", "VERSION", "AT BOOT", "FROM", "DESCRIPTION")
-        render.emit(render.table(head, rows, columns=render.width(), spare=("FROM", "VERSION")))
+        render.emit(render.table(("MODULE", "VERSION", "AT BOOT", "FROM", "DESCRIPTION"), rows))
     return 0
 
 
@@ -126,10 +122,9 @@ def _one(one: Status, *, as_json: bool) -> int:
     lines.append(("restarts", str(one.restarts)))
     if failure is not None:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(failure.realtime_usec / 1_000_000))
-        lines.append(("last failure", f"{' '.join((failure.unit_result or failure.message).split())} at {at}"))
+        lines.append(("last failure", f"{failure.unit_result or failure.message} at {at}"))
     lines += [("note", note) for note in _notes(one)]
     title = f"{one.name} {one.version}" + (f" - {one.description}" if one.description else "")
-    columns = render.width()
-    body = "\n".join(render.cut(f"{label:>14}: {text}", columns) for label, text in lines)
-    render.emit(f"{dot} {render.cut(title, None if columns is None else columns - 2)}\n{body}")
+    body = "\n".join(f"{label:>14}: {text}" for label, text in lines)
+    render.emit(f"{dot} {title}\n{body}")
     return 0 if one.up else EXIT_DOWN

@@ -5,11 +5,10 @@ A verb's code is imported when it is called, not before, so that a short verb co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "VERBS", "Argument", "Takes", "Verb", "families", "split_command"]
+__all__ = ["GROUPS", "VERBS", "Argument", "Takes", "Verb", "families"]
 
 
 class Takes(StrEnum):
@@ -27,13 +26,9 @@ class Takes(StrEnum):
     SUBJECT = "subject"
     """An installed module, a folder or a .deb file."""
     TEXT = "text"
-    CHOICE = "choice"
-    """One of the row's `choices`."""
     NUMBER = "number"
     POLICY = "policy"
     """The name of a policy."""
-    COMMAND = "command"
-    """A program and its arguments: every word after --, as it stands. A verb's last argument."""
 
 
 class Argument(NamedTuple):
@@ -47,7 +42,6 @@ class Argument(NamedTuple):
     """Zero or more when `optional`, one or more otherwise."""
     optional: bool = False
     default: str | None = None
-    choices: tuple[str, ...] = ()
 
 
 class Verb(NamedTuple):
@@ -64,20 +58,6 @@ class Verb(NamedTuple):
     """module:function; the function takes the parsed arguments and returns the exit status."""
     arguments: tuple[Argument, ...] = ()
     example: str = ""
-
-    @property
-    def command(self) -> Argument | None:
-        """The argument that takes every word after --."""
-        last = self.arguments[-1] if self.arguments else None
-        return last if last is not None and last.takes is Takes.COMMAND else None
-
-
-def split_command(verb: Verb, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words for the verb itself, and those of the command after the first -- where the verb takes one."""
-    if verb.command is None or "--" not in words:
-        return list(words), []
-    at = list(words).index("--")
-    return list(words[:at]), list(words[at + 1 :])
 
 
 GROUPS: tuple[tuple[str, str], ...] = (
@@ -119,22 +99,6 @@ VERBS: tuple[Verb, ...] = (
         "auroractl logs -f hello",
     ),
     Verb(
-        "top", "see", "what modules use, live",
-        "Shows memory, CPU, pressure, tasks and restarts of every module that systemd holds, against its limits, anew"
-        " every few seconds until q. The keys m, c, p, r and n sort. CPU is that of the last interval; pressure is the"
-        " share of the last ten seconds in which some of the module waited for CPU, memory or disk. Where stdout is no"
-        " terminal, and with --once or --json, one table is printed after one interval.",
-        "aurora.cli.top:top",
-        (
-            Argument("once", "print one table and end", Takes.NOTHING, ("--once",)),
-            Argument("delay", "seconds between two looks", Takes.NUMBER, ("-d", "--delay"), default="2"),
-            Argument("sort", "what comes first", Takes.CHOICE, ("--sort",), default="cpu",
-                     choices=("memory", "cpu", "pressure", "restarts", "name")),
-            JSON,
-        ),
-        "auroractl top --sort memory",
-    ),
-    Verb(
         "start", "run", "start modules and wait until they are up",
         "Starts each module from its current plan and waits until it is up. A start that fails says why and leaves"
         " nothing running. A module that is up already is left alone.",
@@ -170,23 +134,6 @@ VERBS: tuple[Verb, ...] = (
         " Ctrl-C. Nothing is installed. Exit status: the program's.",
         "aurora.cli.foreground:run", (Argument("dir", "the module's folder", Takes.FOLDER),),
         "sudo auroractl run ./hello",
-    ),
-    Verb(
-        "exec", "run", "run a command where a module is, within its limits",
-        "Runs CMD on this terminal as the running module's user, in its folder, with its environment, its view of files"
-        " and network and its AppArmor profile. It counts against the module's memory, CPU and task limits; when memory"
-        " runs out CMD is ended first. It ends with the module. This is a tool for the owner, no sandbox: the module's"
-        " system call filter does not hold for CMD, and --root and --outside take the rest away as well. Exit status:"
-        " that of CMD; 128 + N when signal N ended it; 66 when there is no CMD there.",
-        "aurora.cli.execute:execute",
-        (
-            Argument("name", "the module, which must be up", Takes.MODULE),
-            Argument("root", "as root and under no profile, still in the module's view", Takes.NOTHING, ("--root",)),
-            Argument("outside", "as root in the machine's own view; only the limits are the module's", Takes.NOTHING,
-                     ("--outside",)),
-            Argument("command", "the program and its arguments, which are left as they stand", Takes.COMMAND),
-        ),
-        "sudo auroractl exec hello -- ls -la",
     ),
     Verb(
         "install", "have", "install a module from a folder or a package, and start it",
