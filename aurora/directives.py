@@ -101,7 +101,7 @@ _ROWS = [
         sandbox=False,
         kinds={
             Kind.TEXT: "Description CollectMode",
-            Kind.WORDS: "Wants Requires After Documentation OnFailure",
+            Kind.WORDS: "Wants Requires After Documentation",
             Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
             Kind.NUMBER: "StartLimitBurst",
         },

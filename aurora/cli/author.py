@@ -117,7 +117,6 @@ def _summary(manifest: Manifest, made: Plan) -> str:
         ("credentials", ", ".join(manifest.credentials) or "none"),
         ("watchdog", "none" if watchdog is None else format_duration(watchdog)),
         ("restart", "no" if restart.policy == "no" else f"{restart.policy}, after {delays}; {give_up}"),
-        ("safe state", _safe_state(made)),
         ("writes", ", ".join(d for d in made.writable if "/private/" not in d) or "nothing but its own /tmp"),
         ("sandbox", ", ".join((manifest.sandbox.policy, *manifest.sandbox.grants))),
     ]
@@ -139,12 +138,6 @@ def _schedule(schedule: Schedule) -> str:
         when = f"every {format_duration(schedule.interval_usec)}"
     late = f", up to {format_duration(schedule.jitter_usec)} late" if schedule.jitter_usec else ""
     return f"{when}{late}{', missed runs at boot' if schedule.catch_up else ''}"
-
-
-def _safe_state(made: Plan) -> str:
-    if made.safe_module:
-        return f"starts the module {made.safe_module}"
-    return " ".join(made.safe_command) if made.safe_command else "none"
 
 
 def pack(arguments: SimpleNamespace) -> int:

@@ -128,10 +128,7 @@ def _verb(verb: Verb) -> list[str]:
 def _exit_status() -> Iterator[str]:
     """One entry for each status; errors that share one stand together."""
     rows: dict[int, list[str]] = {0: ["All went well."]}
-    rows[EXIT_DOWN] = [
-        "status: the module, or one that ought to be up, is not up.",
-        "why: there is a failure to explain.",
-    ]
+    rows[EXIT_DOWN] = ["status: the module, or one that ought to be up, is not up."]
     for error in AuroraError.__subclasses__():
         about = (error.__doc__ or "").strip().splitlines()[0]
         rows.setdefault(error.exit_status, []).append(about)
@@ -158,7 +155,6 @@ _FILES: tuple[tuple[str, str], ...] = (
     ("template", "What new copies."),
     ("records", "What is installed, and what starts at boot."),
     ("modules", "The modules as they run."),
-    ("incidents", "The last failures of each module, with their last log lines; for those who may read the journal."),
     ("cache", "Compiled AppArmor profiles."),
     ("runtime", "What is true until the next boot."),
 )

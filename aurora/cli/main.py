@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import SimpleNamespace
 
-from aurora.cli.verbs import GROUPS, INTERNAL, VERBS, Takes, Verb, families
+from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb, families
 from aurora.errors import AuroraError, UsageError
 
 __all__ = ["main", "overview", "plain_arguments"]
@@ -60,7 +60,7 @@ def _run(argv: list[str]) -> int:
 
 def _find(argv: list[str]) -> Verb | None:
     """The verb that the command line begins with; None when it asks for the help of a family."""
-    for verb in (*VERBS, *INTERNAL):
+    for verb in VERBS:
         if verb.name.split() == argv[: verb.name.count(" ") + 1]:
             return verb
     family = families().get(argv[0])

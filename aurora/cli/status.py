@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from aurora.cli import render
 from aurora.paths import Paths
 from aurora.runtime.records import read_records, require
-from aurora.runtime.saferuns import SafeRun, read_safe_run
 from aurora.runtime.status import Status, age_sec, read_status
 
 __all__ = ["listing", "status"]
@@ -95,21 +94,14 @@ def _document(one: Status) -> dict[str, object]:
     return document
 
 
-def _safe(safe: SafeRun) -> str:
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(safe.when_sec))
-    return f"last entered at {at} ({safe.because}), ended {safe.ended}"
-
-
 def _one(one: Status, *, as_json: bool) -> int:
     # Only the full view reads the journal, which costs a process; the import follows the need.
     from aurora.host.journal import last_failure  # noqa: PLC0415  # see above
 
     failure = last_failure(one.unit)
-    safe = read_safe_run(Paths(), one.name)
     if as_json:
         document = _document(one)
         document["last_failure"] = None if failure is None else failure._asdict()
-        document["safe_state"] = None if safe is None else safe._asdict()
         render.dump(document)
         return 0 if one.up else EXIT_DOWN
     usage = one.usage
@@ -131,8 +123,6 @@ def _one(one: Status, *, as_json: bool) -> int:
     if failure is not None:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(failure.realtime_usec / 1_000_000))
         lines.append(("last failure", f"{failure.unit_result or failure.message} at {at}"))
-    if safe is not None:
-        lines.append(("safe state", _safe(safe)))
     lines += [("note", note) for note in _notes(one)]
     title = f"{one.name} {one.version}" + (f" - {one.description}" if one.description else "")
     body = "\n".join(f"{label:>14}: {text}" for label, text in lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "INTERNAL", "VERBS", "Argument", "Takes", "Verb", "families"]
+__all__ = ["GROUPS", "VERBS", "Argument", "Takes", "Verb", "families"]
 
 
 class Takes(StrEnum):
@@ -97,15 +97,6 @@ VERBS: tuple[Verb, ...] = (
             JSON,
         ),
         "auroractl logs -f hello",
-    ),
-    Verb(
-        "why", "see", "why a module failed, and what to do about it",
-        "One sentence of root cause, what speaks for it, and what to try, with lines for the manifest where they help."
-        " The last 20 incidents of a module are kept on disk, also where the journal does not outlive a boot. Exit"
-        " status 0 when nothing failed, 3 when there is a failure to explain.",
-        "aurora.cli.why:why",
-        (_MODULE, Argument("all", "list all incidents that are kept", Takes.NOTHING, ("--all",)), JSON),
-        "auroractl why hello",
     ),
     Verb(
         "start", "run", "start modules and wait until they are up",
@@ -255,19 +246,6 @@ VERBS: tuple[Verb, ...] = (
     ),
 )  # fmt: skip
 """Every verb, in the order of the help."""
-
-INTERNAL: tuple[Verb, ...] = (
-    Verb(
-        "incident", "core", "record a failure", "What units/aurora-incident@.service runs when a module has failed.",
-        "aurora.cli.incident:incident",
-        (Argument("instance", "the module, or NAME.safe for its safe state", Takes.TEXT),),
-    ),
-    Verb(
-        "safe-state", "core", "bring a module into its safe state", "What units/aurora-safe-state@.service runs.",
-        "aurora.cli.safe_state:safe_state", (_MODULE,),
-    ),
-)  # fmt: skip
-"""What our own units run: in no help, no completion and no manual page."""
 
 
 def families() -> dict[str, list[Verb]]:

@@ -14,7 +14,6 @@ __all__ = [
     "Readiness",
     "Restart",
     "RestartPolicy",
-    "SafeState",
     "Sandbox",
     "Schedule",
     "Start",
@@ -161,16 +160,6 @@ class Directories:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SafeState:
-    """What happens when the module fails for good, misses its watchdog or is stopped by force; both None: nothing."""
-
-    command: tuple[str, ...] | None
-    """A program and its arguments, as `Manifest.entry`."""
-    module: str | None
-    """Another module, which is started."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Sandbox:
     """What the module may reach."""
 
@@ -207,13 +196,8 @@ class Manifest:
     restart: Restart
     schedule: Schedule
     order: Order
-    safe_state: SafeState
     directories: Directories
     sandbox: Sandbox
-
-
-def _list(words: tuple[str, ...] | None) -> list[str] | None:
-    return None if words is None else list(words)
 
 
 def to_json(manifest: Manifest) -> dict[str, object]:
@@ -224,6 +208,5 @@ def to_json(manifest: Manifest) -> dict[str, object]:
         "environment": dict(manifest.environment),
         "credentials": list(manifest.credentials),
         "order": {"after": list(manifest.order.after), "requires": list(manifest.order.requires)},
-        "safe_state": {"command": _list(manifest.safe_state.command), "module": manifest.safe_state.module},
         "sandbox": {"policy": manifest.sandbox.policy, "grants": list(manifest.sandbox.grants)},
     }

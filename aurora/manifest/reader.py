@@ -24,7 +24,6 @@ from aurora.manifest.model import (
     Order,
     Restart,
     RestartPolicy,
-    SafeState,
     Sandbox,
     Schedule,
     Start,
@@ -242,7 +241,6 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
             jitter_usec=values["schedule.jitter"],
             catch_up=values["schedule.catch_up"],
         ),
-        safe_state=SafeState(command=values["safe_state.command"], module=values["safe_state.module"]),
         order=Order(after=values["order.after"], requires=values["order.requires"]),
         directories=Directories(
             state=values["directories.state"],

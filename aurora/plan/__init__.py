@@ -5,14 +5,12 @@ from aurora.plan.changes import changes
 from aurora.plan.model import Action, Facts, Feature, Plan, Running, Step
 from aurora.plan.order import find_cycle, in_order, reached
 from aurora.plan.reliance import FEATURE_OF, REMEDY, relied_on
-from aurora.plan.safe import SAFE_TIMEOUT_USEC, safe_plan
 from aurora.plan.secrets import ENCRYPTED_SUFFIX, Secrets
 
 __all__ = [
     "ENCRYPTED_SUFFIX",
     "FEATURE_OF",
     "REMEDY",
-    "SAFE_TIMEOUT_USEC",
     "Action",
     "Facts",
     "Feature",
@@ -26,5 +24,4 @@ __all__ = [
     "make_plan",
     "reached",
     "relied_on",
-    "safe_plan",
 ]

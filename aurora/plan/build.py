@@ -17,7 +17,7 @@ from aurora.manifest import (
     Stop,
     StopSignal,
 )
-from aurora.names import UNENFORCED_VARIABLE, incident_unit, unit_name
+from aurora.names import UNENFORCED_VARIABLE, unit_name
 from aurora.plan.model import Facts, Feature, Plan
 from aurora.plan.reliance import REMEDY, relied_on
 from aurora.plan.secrets import Secrets
@@ -63,7 +63,8 @@ def make_plan(
     writable = _directories(manifest, identity, settings)
     _show_folder(settings, folder)
     profile = None if Feature.APPARMOR in missing else identity.profile
-    settings |= {} if profile is None else {"AppArmorProfile": profile}
+    if profile is not None:
+        settings["AppArmorProfile"] = profile
     return Plan(
         module=manifest.name,
         version=manifest.version,
@@ -79,8 +80,6 @@ def make_plan(
         apparmor=policy.apparmor,
         writable=writable,
         start_timeout_usec=manifest.start.timeout_usec,
-        safe_command=() if manifest.safe_state.command is None else _argv(manifest.safe_state.command, folder),
-        safe_module=manifest.safe_state.module or "",
         unenforced=tuple(sorted(missing)),
     )
 
@@ -116,8 +115,6 @@ def _identity_settings(manifest: Manifest, identity: Identity) -> dict[str, Valu
         "User": identity.user,
         "Slice": identity.slice,
         "SyslogIdentifier": manifest.name,
-        # At every failure, also one after which systemd starts it again (systemd.unit(5)).
-        "OnFailure": (incident_unit(manifest.name),),
         "CPUAccounting": True,
         "MemoryAccounting": True,
         "TasksAccounting": True,

@@ -68,10 +68,6 @@ class Plan:
     writable: tuple[str, ...]
     """The module's own directories, as it sees them."""
     start_timeout_usec: int
-    safe_command: tuple[str, ...]
-    """What is run when the module fails for good, a program by its absolute path; empty for nothing."""
-    safe_module: str
-    """The module that is started then; empty for none."""
     unenforced: tuple[str, ...]
     """Features that it relies on, that are missing here, and whose absence the owner accepts."""
 
@@ -92,7 +88,7 @@ class Plan:
             if not isinstance(held, dict):
                 raise TypeError(f"{name} is not a table")
             fields[name] = {key: tuple(value) if isinstance(value, list) else value for key, value in held.items()}
-        for name in ("after", "requires", "credentials", "apparmor", "writable", "safe_command", "unenforced"):
+        for name in ("after", "requires", "credentials", "apparmor", "writable", "unenforced"):
             words = fields[name]
             if not isinstance(words, (list, tuple)):
                 raise TypeError(f"{name} is not a list")

@@ -18,7 +18,7 @@ from aurora.plan import ENCRYPTED_SUFFIX, Facts, Plan, Secrets, make_plan
 from aurora.policy import FILE_MAX_BYTES, Catalogue, Owner, read_catalogue, read_owner, resolve
 from aurora.runtime.records import Record
 
-__all__ = ["Planner", "folder_digest", "known_grants", "machine_catalogue", "orders_of", "owner_file", "read_module"]
+__all__ = ["Planner", "folder_digest", "machine_catalogue", "orders_of", "owner_file", "read_module"]
 
 _RUN_BY_INTERPRETER = (".py", ".sh")
 
@@ -111,14 +111,6 @@ def _secrets(paths: Paths, manifest: Manifest) -> Secrets:
     folder = paths.owner_credentials / manifest.name
     encrypted = (name for name in manifest.credentials if (folder / f"{name}{ENCRYPTED_SUFFIX}").exists())
     return Secrets(str(folder), frozenset(encrypted))
-
-
-def known_grants(paths: Paths) -> frozenset[str]:
-    """The names of this machine's grants; empty when its policies cannot be read."""
-    try:
-        return frozenset(machine_catalogue(paths).grants)
-    except AuroraError:
-        return frozenset()
 
 
 def machine_catalogue(paths: Paths) -> Catalogue:

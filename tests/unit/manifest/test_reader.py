@@ -20,7 +20,6 @@ from aurora.manifest import (
     Readiness,
     Restart,
     RestartPolicy,
-    SafeState,
     Sandbox,
     Schedule,
     Start,
@@ -86,9 +85,6 @@ give_up_within = "10min"
 after = ["clock"]
 requires = ["broker", "store"]
 
-[safe_state]
-command = ["run.py", "--safe"]
-
 [directories]
 state = true
 cache = true
@@ -133,7 +129,6 @@ FULL_MANIFEST = Manifest(
     ),
     schedule=NO_SCHEDULE,
     order=Order(after=("clock",), requires=("broker", "store")),
-    safe_state=SafeState(command=("run.py", "--safe"), module=None),
     directories=Directories(state=True, cache=True, logs=True, runtime=True),
     sandbox=Sandbox(policy="network", grants=("network.loopback", "device:/dev/ttyUSB0")),
 )
@@ -169,7 +164,6 @@ SMALL_MANIFEST = Manifest(
     ),
     schedule=NO_SCHEDULE,
     order=Order(after=(), requires=()),
-    safe_state=SafeState(command=None, module=None),
     directories=Directories(state=False, cache=False, logs=False, runtime=False),
     sandbox=Sandbox(policy="strict", grants=()),
 )

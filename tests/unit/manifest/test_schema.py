@@ -100,8 +100,6 @@ CHANGES = {
     "schedule.catch_up": "true",
     "order.after": '["broker"]',
     "order.requires": '["broker"]',
-    "safe_state.command": '["run.py", "--safe"]',
-    "safe_state.module": '"other"',
     "directories.state": "true",
     "directories.cache": "true",
     "directories.logs": "true",
