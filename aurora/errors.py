@@ -20,6 +20,8 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from aurora.text import visible
+
 __all__ = [
     "AuroraError",
     "DeadlineExceeded",
@@ -52,7 +54,7 @@ class Problem(NamedTuple):
             text += f", at {self.where}"
         if self.remedy:
             text += f"; try {self.remedy}"
-        return text
+        return visible(text, keep="\n")  # parts of it were written by strangers; a reason may have several lines
 
     def to_json(self) -> dict[str, str]:
         """The four parts under their names."""
