@@ -20,8 +20,6 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from aurora.text import visible
-
 __all__ = [
     "AuroraError",
     "DeadlineExceeded",
@@ -54,7 +52,7 @@ class Problem(NamedTuple):
             text += f", at {self.where}"
         if self.remedy:
             text += f"; try {self.remedy}"
-        return visible(text, keep="\n")  # parts of it were written by strangers; a reason may have several lines
+        return text
 
     def to_json(self) -> dict[str, str]:
         """The four parts under their names."""

@@ -23,7 +23,7 @@ from aurora.manifest import KEYS
 ROOT = Path(__file__).resolve().parents[1]
 
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "quantity", "text", "names", "identity", "paths", "directives"}),
+    frozenset({"errors", "quantity", "names", "identity", "paths", "directives"}),
     frozenset({"manifest", "policy"}),
     frozenset({"plan"}),
     frozenset({"emit"}),
@@ -33,10 +33,7 @@ LEVELS: tuple[frozenset[str], ...] = (
 )
 """The rooms, from the ground up. An import goes down, or stays in its room."""
 
-SIBLINGS = {
-    ("errors", "text"): "what an error shows was written by strangers, and every error is shown",
-    ("identity", "names"): "an identity is all names of a module and its user, which needs a digest",
-}
+SIBLINGS = {("identity", "names"): "an identity is all names of a module and its user, which needs a digest"}
 """Imports between rooms of one level that are let through, and why."""
 
 PURE = frozenset({"manifest", "policy", "plan", "emit"})

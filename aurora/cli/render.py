@@ -7,33 +7,20 @@ import sys
 from collections.abc import Sequence
 
 from aurora.quantity import format_share, format_size
-from aurora.text import visible
 
 __all__ = ["age", "cpu", "dump", "emit", "memory", "paint", "table", "tell"]
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2"}
-_ESCAPE = "\x1b["
-_CODES = frozenset({"0", *_COLOURS.values()})
 
 
 def emit(text: str) -> None:
-    """Data, to stdout; nothing in it commands a terminal but the colours of `paint`."""
-    text = _harmless(text)
+    """Data, to stdout."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
 def tell(text: str) -> None:
     """Talk, to stderr."""
-    sys.stderr.write(visible(text, keep="\n\t") + "\n")
-
-
-def _harmless(text: str) -> str:
-    first, *rest = text.split(_ESCAPE)
-    found = [visible(first, keep="\n\t")]
-    for part in rest:
-        own = part.partition("m")[0] in _CODES
-        found.append((_ESCAPE if own else visible(_ESCAPE)) + visible(part, keep="\n\t"))
-    return "".join(found)
+    sys.stderr.write(text + "\n")
 
 
 def dump(document: object) -> None:
@@ -47,7 +34,7 @@ def paint(text: str, colour: str) -> str:
     """The text in a colour, where stdout is a terminal and NO_COLOR is not set."""
     if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
         return text
-    return f"{_ESCAPE}{_COLOURS[colour]}m{text}{_ESCAPE}0m"
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str | None] = ()) -> str:

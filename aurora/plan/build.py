@@ -30,8 +30,6 @@ DISK = "/var/lib"
 NO_SECRETS = Secrets("")
 TIMER_ACCURACY_USEC = 1_000_000
 """systemd may put off a timer by a minute to wake up less often, unless told otherwise (systemd.timer(5))."""
-_NEVER_EMPTY = frozenset({"RestrictAddressFamilies", "RestrictNamespaces"})
-"""Directives of which systemd takes an empty list for no restriction at all."""
 _INTERPRETER = {".py": ("/usr/bin/python3",), ".sh": ("/bin/sh",)}
 
 
@@ -49,8 +47,6 @@ def make_plan(
     Refused, naming each, when it relies on features that the machine lacks and the owner has not accepted to
     go without: what is declared is enforced or not started.
     """
-    if emptied := [name for name, value in policy.directives.items() if value == () and name in _NEVER_EMPTY]:
-        raise Refused.of(_emptied(manifest.name, name) for name in emptied)
     missing = _required(manifest, policy) - facts.features
     if refused := missing - facts.accepted:
         raise Refused.of(_unenforceable(manifest.name, feature) for feature in sorted(refused))
@@ -97,15 +93,6 @@ def _show_folder(settings: dict[str, Value], folder: str) -> None:
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
     return {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
-
-
-def _emptied(module: str, directive: str) -> Problem:
-    return Problem(
-        f"run the module {module}",
-        f"its grants leave nothing in {directive}, which systemd would take for everything",
-        "",
-        "fewer words below remove in the grants file",
-    )
 
 
 def _unenforceable(module: str, feature: Feature) -> Problem:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
@@ -11,35 +10,15 @@ from aurora.directives import DIRECTIVES, SANDBOX, Value
 from aurora.errors import InputError, Problem
 from aurora.policy.model import Catalogue, Grant, Owner, Policy
 from aurora.policy.values import LIST_KINDS, directive_value, rule_fault
-from aurora.text import visible
 
 __all__ = ["FILE_MAX_BYTES", "GRANTS_FILE", "OWNER_FEATURES", "read_catalogue", "read_owner"]
 
 FILE_MAX_BYTES = 256 * 1024
 """A longer policy file is refused unread."""
 RULES_MAX = 512
-PROBLEMS_MAX = 50
-"""More problems are not told."""
-_WORDS_MAX_CHARS = 300
-_KEY_MAX_CHARS = 100
-# tomllib takes time and memory in the square of the number of parts of a key; no key of ours has more than three.
-# A word is looked at from its beginning only, so that a long one takes no time in the square either.
-_QUOTED = r"""|"[^"\n]*+"|'[^'\n]*+'"""
-_LONG_KEY = re.compile(
-    rf"(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++{_QUOTED})(?:[ \t]*+\.[ \t]*+(?:[A-Za-z0-9_-]++{_QUOTED})){{16}}"
-)
 GRANTS_FILE = "grants.toml"
 OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "io", "io-weight", "ip-filter"})
 """What an owner may accept as missing; the same words as `plan.Feature`."""
-
-
-def _cut(text: str, length: int) -> str:
-    """As it can stand on a terminal, and no longer than can be read."""
-    text = visible(text[: length + 1])
-    return text if len(text) <= length else f"{text[:length]}..."
-
-
-_GRANT_NAME = re.compile(r"[a-z][a-z0-9.]{0,63}(?::[A-Za-z0-9._/-]{1,64})?", re.ASCII)
 
 
 class _Reading:
@@ -51,20 +30,15 @@ class _Reading:
         self.problems: list[Problem] = []
 
     def fault(self, key: str, why: str, remedy: str = "") -> None:
-        where = f"{self.file}, key {_cut(key, _KEY_MAX_CHARS)}" if key else self.file
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(Problem(self.what, _cut(why, _WORDS_MAX_CHARS), where, _cut(remedy, _WORDS_MAX_CHARS)))
+        where = f"{self.file}, key {key}" if key else self.file
+        self.problems.append(Problem(self.what, why, where, remedy))
 
     def document(self, data: bytes) -> dict[str, object]:
         if len(data) > FILE_MAX_BYTES:
             self.fault("", f"it has {len(data)} bytes, more than {FILE_MAX_BYTES}")
             return {}
         try:
-            text = data.decode()
-            if _LONG_KEY.search(text):
-                self.fault("", "a key in it has more than 16 parts")
-                return {}
-            return tomllib.loads(text)
+            return tomllib.loads(data.decode())
         except (ValueError, RecursionError) as error:
             self.fault("", f"it is not TOML in UTF-8: {error}")
             return {}
@@ -134,8 +108,6 @@ def _grants(file: str, data: bytes) -> tuple[list[Grant], list[Problem]]:
     for name in document:
         table = reading.table(document, name)
         prefix = f"{name}."
-        if not _GRANT_NAME.fullmatch(name):
-            reading.fault(name, "no manifest could ask for a grant of that name", "small letters, digits and points")
         reading.only(table, ("description", "apparmor", "set", "add", "remove"), prefix)
 
         def changes(
@@ -178,7 +150,7 @@ def read_catalogue(files: Iterable[tuple[str, bytes]]) -> Catalogue:
             policies[policy.name] = policy
         problems += faults
     if problems:
-        raise InputError.of(problems[:PROBLEMS_MAX])
+        raise InputError.of(problems)
     return Catalogue(policies=policies, grants=grants)
 
 

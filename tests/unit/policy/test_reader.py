@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from aurora.errors import InputError, Problem
@@ -232,33 +230,3 @@ def test_an_unknown_setting_of_the_owner_is_named() -> None:
 
 def test_an_owners_file_that_is_not_toml_is_named() -> None:
     assert owner_problem_of(b"\xff").where == OWNER
-
-
-def test_an_error_is_short_and_commands_no_terminal() -> None:
-    text = '"a\\u001B[2J" = 1\n[directives]\n"\\u009B" = 1\nProtectHome = "' + "x y" * 9000 + '"\n'
-    with pytest.raises(InputError) as caught:
-        read_catalogue([("own.toml", text.encode())])
-    assert len(caught.value.problems) == 3
-    for problem in caught.value.problems:
-        assert all(part.isprintable() and len(part) < 400 for part in problem)
-    assert "key a\\x1b[2J" in caught.value.problems[0].where
-
-
-def test_more_problems_than_can_be_read_are_not_told() -> None:
-    text = "".join(f"k{number} = 1\n" for number in range(500))
-    with pytest.raises(InputError) as caught:
-        read_catalogue((f"{name}.toml", text.encode()) for name in "ab")
-    assert len(caught.value.problems) == 50
-
-
-@pytest.mark.parametrize("joined", [".", " . ", "\t.", '."x".', ".'y'."])
-def test_a_key_of_too_many_parts_is_refused_before_it_takes_time(joined: str) -> None:
-    start = time.process_time()
-    with pytest.raises(InputError, match="more than 16 parts"):
-        read_catalogue([("own.toml", (joined.join("a" * 20_000) + " = 1").encode())])
-    assert time.process_time() - start < 2
-
-
-def test_a_grant_that_no_manifest_could_name_is_refused() -> None:
-    with pytest.raises(InputError, match="no manifest could ask for a grant of that name"):
-        read_catalogue([("grants.toml", b'["a\\u007F"]\n')])
