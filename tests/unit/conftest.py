@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -9,4 +10,5 @@ from hypothesis import configuration, settings
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "aurora-hypothesis")
 # No deadline for one example: the machine may be an emulated one.
 settings.register_profile("house", database=None, deadline=None)
-settings.load_profile("house")
+settings.register_profile("long", database=None, deadline=None, max_examples=2500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
