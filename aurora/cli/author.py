@@ -20,9 +20,8 @@ from aurora.runtime.author import make_module
 from aurora.runtime.control import plan_of
 from aurora.runtime.folders import Planner, owner_file, read_module
 from aurora.runtime.records import read_record, require
-from aurora.update.build import build_package
+from aurora.update.build import build_package, unpacked
 from aurora.update.package import package_content
-from aurora.update.unpack import unpacked
 
 __all__ = ["check", "new", "pack", "plan"]
 

@@ -15,7 +15,6 @@ from aurora.errors import Denied, HostError, InputError, Problem, Refused
 
 __all__ = [
     "FOLDER_MAX_BYTES",
-    "FOLDER_MAX_DEPTH",
     "FOLDER_MAX_ENTRIES",
     "Entry",
     "copy_folder",
@@ -34,7 +33,6 @@ FOLDER_MAX_ENTRIES = 20_000
 FOLDER_MAX_BYTES = 1 << 30
 """A module that is larger is refused."""
 FOLDER_MAX_DEPTH = 32
-"""A module with folders nested deeper is refused."""
 COPY_CHUNK_BYTES = 1 << 20
 
 

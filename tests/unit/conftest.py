@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
@@ -10,5 +9,4 @@ from hypothesis import configuration, settings
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "aurora-hypothesis")
 # No deadline for one example: the machine may be an emulated one.
 settings.register_profile("house", database=None, deadline=None)
-settings.register_profile("long", database=None, deadline=None, max_examples=2500)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "house"))
+settings.load_profile("house")

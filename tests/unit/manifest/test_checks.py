@@ -5,7 +5,7 @@ import pytest
 from aurora.manifest import RestartPolicy
 from aurora.quantity import parse_duration
 
-from .reading import MINIMAL, problem_of, problems_of, read
+from .helpers import MINIMAL, problem_of, problems_of, read
 
 
 def conflict(more: str) -> tuple[str, str]:

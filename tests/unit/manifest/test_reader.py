@@ -31,7 +31,7 @@ from aurora.manifest import (
 )
 from aurora.manifest.reader import PROBLEMS_MAX
 
-from .reading import FILE, MINIMAL, problem_of, problems_of, read
+from .helpers import FILE, MINIMAL, problem_of, problems_of, read
 
 JSON = "hello/module.json"
 SECOND = 1_000_000

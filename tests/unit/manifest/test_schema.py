@@ -6,7 +6,7 @@ import pytest
 
 from aurora.manifest import KEYS, OLDER_KEYS, REQUIRED, Key, TomlType, to_json
 
-from .reading import read
+from .helpers import read
 
 ROWS = pytest.mark.parametrize("row", KEYS, ids=[row.path for row in KEYS])
 
