@@ -61,7 +61,7 @@ def make_plan(
         **secrets.settings(manifest.credentials),
     }
     writable = _directories(manifest, identity, settings)
-    _show(settings, folder)
+    _show_folder(settings, folder)
     profile = None if Feature.APPARMOR in missing else identity.profile
     if profile is not None:
         settings["AppArmorProfile"] = profile
@@ -84,16 +84,11 @@ def make_plan(
     )
 
 
-def _show(settings: dict[str, Value], folder: str) -> None:
-    """Adds places that no policy names to what the module is shown read-only."""
-    # Where whole trees are emptied, the module's own folder has to be shown again.
-    more = (folder,) if settings.get("TemporaryFileSystem") else ()
-    # systemd 257 makes /sys read-only only where it mounts one anew, for a network namespace of the module's own.
-    if settings.get("ProtectKernelTunables") and not settings.get("PrivateNetwork"):
-        more = (*more, "/sys")
-    if more:
+def _show_folder(settings: dict[str, Value], folder: str) -> None:
+    """Where whole trees are emptied, the module's own folder has to be shown again."""
+    if settings.get("TemporaryFileSystem"):
         shown = settings.get("BindReadOnlyPaths", ())
-        settings["BindReadOnlyPaths"] = (*(shown if isinstance(shown, tuple) else ()), *more)
+        settings["BindReadOnlyPaths"] = (*(shown if isinstance(shown, tuple) else ()), folder)
 
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
