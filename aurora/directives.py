@@ -40,8 +40,6 @@ class Kind(StrEnum):
     """Microseconds of CPU per second; `t`."""
     SYSCALLS = "syscalls"
     """System calls and @groups to allow, those with ~ in front taken out again; `(bas)`."""
-    UNLOGGED = "unlogged"
-    """System calls and @groups that are not logged, while all others are; ~ in front: logged after all; `(bas)`."""
     FAMILIES = "families"
     """Address families to allow; `(bas)`."""
     CAPABILITIES = "capabilities"
@@ -103,7 +101,7 @@ _ROWS = [
         sandbox=False,
         kinds={
             Kind.TEXT: "Description CollectMode",
-            Kind.WORDS: "Wants Requires After Conflicts OnSuccess OnFailure Documentation",
+            Kind.WORDS: "Wants Requires After Documentation",
             Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
             Kind.NUMBER: "StartLimitBurst",
         },
@@ -115,7 +113,7 @@ _ROWS = [
             Kind.TEXT: "Type NotifyAccess Restart OOMPolicy KillMode WorkingDirectory Slice User SyslogIdentifier",
             Kind.COMMAND: "ExecStart=ExecStartEx",
             Kind.USEC: "TimeoutStartSec=TimeoutStartUSec TimeoutStopSec=TimeoutStopUSec WatchdogSec=WatchdogUSec"
-            " RuntimeMaxSec=RuntimeMaxUSec RestartSec=RestartUSec RestartMaxDelaySec=RestartMaxDelayUSec",
+            " RestartSec=RestartUSec RestartMaxDelaySec=RestartMaxDelayUSec",
             Kind.NUMBER: "RestartSteps",
             Kind.SHARE: "CPUQuota=CPUQuotaPerSecUSec",
             Kind.BYTES: "MemoryMax MemoryHigh MemorySwapMax",
@@ -124,10 +122,9 @@ _ROWS = [
             Kind.SIGNAL: "KillSignal",
             Kind.CREDENTIALS: "LoadCredential LoadCredentialEncrypted",
             Kind.FLAG: "RemainAfterExit DynamicUser CPUAccounting MemoryAccounting TasksAccounting",
-            Kind.WORDS: "ReadWritePaths Environment StateDirectory CacheDirectory LogsDirectory RuntimeDirectory",
+            Kind.WORDS: "Environment StateDirectory CacheDirectory LogsDirectory RuntimeDirectory",
             Kind.MODE: "StateDirectoryMode CacheDirectoryMode LogsDirectoryMode RuntimeDirectoryMode",
             Kind.PROFILE: "AppArmorProfile",
-            Kind.UNLOGGED: "SystemCallLog",
         },
     ),
     *_rows(

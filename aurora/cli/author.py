@@ -23,7 +23,7 @@ from aurora.runtime.records import read_record, require
 from aurora.update.build import build_package, unpacked
 from aurora.update.package import package_content
 
-__all__ = ["check", "new", "opened_source", "pack", "plan", "trial"]
+__all__ = ["check", "new", "pack", "plan"]
 
 
 def new(arguments: SimpleNamespace) -> int:
@@ -37,9 +37,9 @@ def new(arguments: SimpleNamespace) -> int:
 
 def check(arguments: SimpleNamespace) -> int:
     """`auroractl check DIR|DEB`."""
-    with opened_source(arguments.source) as folder:
+    with _source(arguments.source) as folder:
         manifest = read_module(folder, shown=arguments.source)
-        made = trial(manifest, arguments.source)
+        made = _trial(manifest, arguments.source)
     if arguments.json:
         render.dump({"problems": [], "manifest": to_json(manifest), "unenforced": list(made.unenforced)})
         return 0
@@ -49,8 +49,7 @@ def check(arguments: SimpleNamespace) -> int:
 
 
 @contextmanager
-def opened_source(text: str) -> Iterator[Path]:
-    """The folder of a module that is named by its folder or its package, while the body runs."""
+def _source(text: str) -> Iterator[Path]:
     if text.endswith(".deb"):
         with unpacked(Path(text)) as folder:
             yield folder
@@ -58,7 +57,7 @@ def opened_source(text: str) -> Iterator[Path]:
         yield Path(text)
 
 
-def trial(manifest: Manifest, shown: str) -> Plan:
+def _trial(manifest: Manifest, shown: str) -> Plan:
     """The plan that the module would have, were it installed."""
     paths = Paths()
     folder = str(paths.modules / manifest.name / "a")
@@ -85,9 +84,9 @@ def plan(arguments: SimpleNamespace) -> int:
 def _subject(text: str) -> tuple[Manifest, Plan]:
     paths = Paths()
     if text.endswith(".deb") or "/" in text or (Path(text).is_dir() and read_record(paths, text) is None):
-        with opened_source(text) as folder:
+        with _source(text) as folder:
             manifest = read_module(folder, shown=text)
-        return manifest, trial(manifest, text)
+        return manifest, _trial(manifest, text)
     record = require(paths, text)
     manifest = read_module(Path(record.folder(paths)), owner=owner_file(paths, text))
     return manifest, plan_of(paths, Planner(paths), record)

@@ -212,39 +212,6 @@ VERBS: tuple[Verb, ...] = (
         "auroractl plan hello --unit",
     ),
     Verb(
-        "diff", "make", "show what a new version would newly be able to do",
-        "Compares a module with the installed one of its name, or with OTHER: grants, policy, limits, directories, the"
-        " program, and the directives and rules that come of them. Exit status 1 when the module may do or take more, 0"
-        " when it may not.",
-        "aurora.cli.diff:diff",
-        (
-            Argument("subject", "the new version: a folder, a .deb, or an installed module", Takes.SUBJECT),
-            Argument("other", "compare with this instead of the installed module", Takes.SUBJECT, optional=True),
-            JSON,
-        ),
-        "auroractl diff ./hello",
-    ),
-    Verb(
-        "learn", "make", "see what a module does, and propose the grants for it",
-        "Runs an installed module, or one in a folder (a path with a slash), LESS CONFINED for a time: what its sandbox"
-        " refuses is let through and logged. Then it runs as before, and the smallest grants for what it did are"
-        " printed as a change of module.toml, each with what was seen. The run ends by itself after its time, also when"
-        " this command is killed. With --apply the module is installed with that change, started, and watched enforced;"
-        " where something is refused that was not foreseen, it is put back. Exit status 70 when it did not come up or"
-        " the proof does not hold.",
-        "aurora.cli.learn:run",
-        (
-            Argument("subject", "an installed module, or a folder", Takes.SUBJECT),
-            Argument("box", "how long to look", Takes.TEXT, ("--for",), default="10min"),
-            Argument("apply", "write the proposal, and prove it", Takes.NOTHING, ("--apply",)),
-            Argument("watch", "how long to watch it enforced; as long as --for, if not given", Takes.TEXT,
-                     ("--watch",)),
-            Argument("yes", "run it less confined without asking", Takes.NOTHING, ("--yes",)),
-            JSON,
-        ),
-        "sudo auroractl learn hello --for 10min",
-    ),
-    Verb(
         "pack", "make", "make a Debian package of a module",
         "Makes aurora-module-NAME_VERSION_ARCH.deb of the folder: payload only, no maintainer scripts, the same bytes"
         " each time.",

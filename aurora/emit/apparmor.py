@@ -9,8 +9,8 @@ __all__ = ["apparmor_text"]
 _HEAD = "abi <abi/4.0>,\ninclude <tunables/global>\n"
 
 
-def apparmor_text(plan: Plan, *, complain: bool = False) -> str:
-    """The profile of a plan that has one; ValueError for one that has none. `complain`: it logs and lets through.
+def apparmor_text(plan: Plan) -> str:
+    """The profile of a plan that has one; ValueError for one that has none.
 
     Paths come from `names` and `paths` alone, so they hold no character that means something to AppArmor.
     """
@@ -25,9 +25,8 @@ def apparmor_text(plan: Plan, *, complain: bool = False) -> str:
     ]
     # attach_disconnected: a file inherited from outside the module's mount namespace has no path inside it;
     # its rules are those for the path from the root of its own file system.
-    flags = "attach_disconnected,complain" if complain else "attach_disconnected"
     lines = [
-        f"profile {plan.profile} flags=({flags}) {{",
+        f"profile {plan.profile} flags=(attach_disconnected) {{",
         *(f"  {r}" for r in (*plan.apparmor, *own)),
         "}",
     ]

@@ -20,7 +20,6 @@ SIGNATURES: dict[Kind, str] = {
     Kind.MODE: "u",
     Kind.SHARE: "t",
     Kind.SYSCALLS: "(bas)",
-    Kind.UNLOGGED: "(bas)",
     Kind.FAMILIES: "(bas)",
     Kind.CAPABILITIES: "t",
     Kind.NAMESPACES: "t",
@@ -85,12 +84,10 @@ def bus_values(kind: Kind, value: Value, name: str = "") -> list[object]:
         return [[(name, value)]]
     if not isinstance(value, tuple):
         return [_scalar(kind, value)]
-    if kind in (Kind.SYSCALLS, Kind.UNLOGGED):
-        listed = [word for word in value if not word.startswith("~")]
-        taken_out = [word[1:] for word in value if word.startswith("~")]
-        # systemd takes the first list's flag for the sense of the whole: what is allowed, or what is not logged.
-        sense = kind is Kind.SYSCALLS
-        return [(sense, listed), *([(not sense, taken_out)] if taken_out else [])]
+    if kind is Kind.SYSCALLS:
+        allowed = [word for word in value if not word.startswith("~")]
+        refused = [word[1:] for word in value if word.startswith("~")]
+        return [(True, allowed), *([(False, refused)] if refused else [])]
     return [_list(kind, value)]
 
 

@@ -99,10 +99,6 @@ def _text_values(row: Directive, value: Value) -> list[str]:
         allowed = [word for word in value if not word.startswith("~")]
         refused = [word[1:] for word in value if word.startswith("~")]
         return [" ".join(allowed), *(["~" + " ".join(refused)] if refused else [])]
-    if kind is Kind.UNLOGGED:
-        refused = [word[1:] for word in value if word.startswith("~")]
-        unlogged = " ".join(word for word in value if not word.startswith("~"))
-        return [f"~{unlogged}", *([" ".join(refused)] if refused else [])]
     if kind in (Kind.DEVICES, Kind.RATES, Kind.CREDENTIALS):
         return [word.replace("%", "%%") for word in value]
     if kind is Kind.EMPTIED:

@@ -5,6 +5,5 @@ fake      the Protocol, in memory      process   other programs
 files     durable files and folders    facts     what this machine can enforce
 apparmor  profiles in the kernel       cgroup    what a module uses
 journal   a unit's log lines           show      properties of many units
-terminal  a process, until it ends     audit     the kernel's audit records as they come
-syscalls  names of system calls
+terminal  a process, until it ends
 """

@@ -16,7 +16,6 @@ allows is not known here (`plan`), nor which policies and grants there are (`pol
     faults     what is wrong with one value
     checks     contradictions between keys
     suggest    what was probably meant by an unknown key
-    patch      another [sandbox] in a manifest's text
     reader     all of these, and the errors
     model      the outcome
 """
@@ -37,7 +36,6 @@ from aurora.manifest.model import (
     StopSignal,
     to_json,
 )
-from aurora.manifest.patch import with_sandbox
 from aurora.manifest.reader import MANIFEST_FILE, OLDER_FILE, find_manifest, read_manifest
 from aurora.manifest.schema import KEYS, MANIFEST_MAX_BYTES, OLDER_KEYS, REQUIRED, Key, TomlType
 
@@ -66,5 +64,4 @@ __all__ = [
     "find_manifest",
     "read_manifest",
     "to_json",
-    "with_sandbox",
 ]

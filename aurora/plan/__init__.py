@@ -1,10 +1,4 @@
-"""Manifest + Policy + Facts -> Plan, and the steps from what runs to what shall run. Pure.
-
-build        the plan                                   changes      the steps
-learning     a plan -> the plan of a learning run       evidence     audit records -> what it did
-proposal     what it did -> the grants it needs         patch        these as TOML
-permissions  two plans -> what the new one may newly do
-"""
+"""Manifest + Policy + Facts -> Plan, and the steps from what runs to what shall run. Pure."""
 
 from aurora.plan.build import make_plan
 from aurora.plan.changes import changes

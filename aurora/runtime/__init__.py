@@ -5,5 +5,4 @@ folders      a folder -> manifest -> plan               install     staging into
 packages     module packages that came or went          reconcile   steps, and their undo
 control      start, stop, restart                       diagnosis   why a start failed
 status       what runs, against its limits              foreground  a module in a terminal
-learn        what a module does, let through            learned     what it showed, written and proven
 """

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from aurora.errors import AuroraError, Problem
-from aurora.host.apparmor import loaded_profiles, unload_profiles
 from aurora.host.files import locked
 from aurora.host.systemd import Systemd
-from aurora.identity import LEARNING_PROFILES
 from aurora.paths import Paths
 from aurora.plan import Plan, changes, find_cycle
-from aurora.runtime.applied import UP, read_running
+from aurora.runtime.applied import read_running
 from aurora.runtime.control import cycle_problem, plan_of, with_required
 from aurora.runtime.folders import Planner
 from aurora.runtime.install import finish_removals, sweep
@@ -57,7 +55,6 @@ def apply(paths: Paths, systemd: Systemd) -> Applied:
             problems += [fault for fault in faults if fault not in problems]
             running.pop(name, None)
         outcomes = take_steps(paths, systemd, changes(wanted, running), keep_failed=True)
-        _forget_learning(paths, systemd)
         sweep(paths)  # last: what was replaced has just been let go
         return Applied(removed, staged, outcomes, problems)
 
@@ -77,10 +74,3 @@ def _startable(paths: Paths, wanted: dict[str, Plan]) -> tuple[dict[str, Plan], 
             problems[name] = [problem]
             del found[name]
     return found, problems
-
-
-def _forget_learning(paths: Paths, systemd: Systemd) -> None:
-    """Take away the profiles of learning runs that are over and whose command was killed."""
-    left = {one for one in loaded_profiles(paths) if one.startswith(LEARNING_PROFILES) and "//" not in one}
-    if left and not any(row.active in UP for row in systemd.list_units(["aurora-learn-*.service"])):
-        unload_profiles(paths, frozenset(left))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from aurora.identity import Identity
 from aurora.manifest import MANIFEST_MAX_BYTES, Manifest, Order, find_manifest, read_manifest
 from aurora.paths import Paths
 from aurora.plan import ENCRYPTED_SUFFIX, Facts, Plan, Secrets, make_plan
-from aurora.policy import FILE_MAX_BYTES, Catalogue, Grant, Owner, Policy, read_catalogue, read_owner, resolve
+from aurora.policy import FILE_MAX_BYTES, Catalogue, Owner, read_catalogue, read_owner, resolve
 from aurora.runtime.records import Record
 
 __all__ = ["Planner", "folder_digest", "machine_catalogue", "orders_of", "owner_file", "read_module"]
@@ -95,19 +95,6 @@ class Planner:
     def facts(self) -> Facts:
         """What this machine can enforce."""
         return self._facts
-
-    @property
-    def grants(self) -> dict[str, Grant]:
-        """Every grant that a manifest may ask for here, by name."""
-        return dict(self._catalogue.grants)
-
-    def candidates(self, names: Iterable[str]) -> Mapping[str, Grant]:
-        """The grants there are to choose from, those of `names` among them that this machine has."""
-        return self.grants | {name: self.grants[name] for name in names if name in self.grants}
-
-    def policy(self, name: str, *, where: str) -> Policy:
-        """A policy as it stands, without grants; InputError when there is none of that name."""
-        return resolve(self._catalogue, name, (), where=where)
 
     def plan(self, manifest: Manifest, *, identity: Identity, folder: str, file: str = "module.toml") -> Plan:
         """The plan of a module staged in `folder`; InputError or Refused with all that stands against it."""
