@@ -22,6 +22,8 @@ class Kind(StrEnum):
 
     FLAG = "flag"
     """bool; `b`."""
+    SWITCH = "switch"
+    """bool, or the one word that says how; `s`."""
     TEXT = "text"
     """One word or sentence; `s`."""
     WORDS = "words"
@@ -53,7 +55,10 @@ class Kind(StrEnum):
     BINDS = "binds"
     """Paths to show in the module's view, at their own place; a `-` in front: if there; `a(ssbt)`."""
     EMPTIED = "emptied"
-    """Paths under which the module sees an empty, read-only file system; `a(ss)`."""
+    """Paths under which the module sees an empty file system of its own, in memory; `a(ss)`.
+
+    It is read-only, or with `:size=SIZE` behind the path can be written to until it holds that much.
+    """
     DEVICES = "devices"
     """`/dev/PATH rwm`; `a(ss)`."""
     ERRNO = "errno"
@@ -101,7 +106,7 @@ _ROWS = [
         sandbox=False,
         kinds={
             Kind.TEXT: "Description CollectMode",
-            Kind.WORDS: "Wants Requires After Documentation",
+            Kind.WORDS: "Wants Requires BindsTo After Documentation",
             Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
             Kind.NUMBER: "StartLimitBurst",
         },
@@ -142,7 +147,8 @@ _ROWS = [
         sandbox=True,
         kinds={
             Kind.TEXT: "ProtectSystem ProtectHome ProtectProc ProcSubset KeyringMode DevicePolicy",
-            Kind.FLAG: "PrivateTmp PrivateDevices PrivateNetwork PrivateUsers PrivateIPC PrivateMounts RemoveIPC"
+            Kind.SWITCH: "PrivateTmp=PrivateTmpEx",
+            Kind.FLAG: "PrivateDevices PrivateNetwork PrivateUsers PrivateIPC PrivateMounts RemoveIPC"
             " ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups ProtectClock"
             " ProtectHostname NoNewPrivileges LockPersonality MemoryDenyWriteExecute RestrictRealtime"
             " RestrictSUIDSGID",

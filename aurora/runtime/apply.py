@@ -38,7 +38,8 @@ def apply(paths: Paths, systemd: Systemd) -> Applied:
     """
     with locked(paths.lock):
         staged, problems = take_in_packages(paths)
-        removed = finish_removals(paths, systemd)
+        removed, kept_by = finish_removals(paths, systemd)
+        problems += kept_by.values()
         running = read_running(paths, systemd)
         wanted: dict[str, Plan] = {}
         planner = Planner(paths)
