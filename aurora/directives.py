@@ -22,8 +22,6 @@ class Kind(StrEnum):
 
     FLAG = "flag"
     """bool; `b`."""
-    SWITCH = "switch"
-    """bool, or the one word that says how; `s`."""
     TEXT = "text"
     """One word or sentence; `s`."""
     WORDS = "words"
@@ -55,10 +53,7 @@ class Kind(StrEnum):
     BINDS = "binds"
     """Paths to show in the module's view, at their own place; a `-` in front: if there; `a(ssbt)`."""
     EMPTIED = "emptied"
-    """Paths under which the module sees an empty file system of its own, in memory; `a(ss)`.
-
-    It is read-only, or with `:size=SIZE` behind the path can be written to until it holds that much.
-    """
+    """Paths under which the module sees an empty, read-only file system; `a(ss)`."""
     DEVICES = "devices"
     """`/dev/PATH rwm`; `a(ss)`."""
     ERRNO = "errno"
@@ -106,7 +101,7 @@ _ROWS = [
         sandbox=False,
         kinds={
             Kind.TEXT: "Description CollectMode",
-            Kind.WORDS: "Wants Requires BindsTo After Documentation",
+            Kind.WORDS: "Wants Requires After Documentation",
             Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
             Kind.NUMBER: "StartLimitBurst",
         },
@@ -147,8 +142,7 @@ _ROWS = [
         sandbox=True,
         kinds={
             Kind.TEXT: "ProtectSystem ProtectHome ProtectProc ProcSubset KeyringMode DevicePolicy",
-            Kind.SWITCH: "PrivateTmp=PrivateTmpEx",
-            Kind.FLAG: "PrivateDevices PrivateNetwork PrivateUsers PrivateIPC PrivateMounts RemoveIPC"
+            Kind.FLAG: "PrivateTmp PrivateDevices PrivateNetwork PrivateUsers PrivateIPC PrivateMounts RemoveIPC"
             " ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups ProtectClock"
             " ProtectHostname NoNewPrivileges LockPersonality MemoryDenyWriteExecute RestrictRealtime"
             " RestrictSUIDSGID",

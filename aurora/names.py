@@ -7,13 +7,11 @@ little; the user's name, which needs a digest, is in `identity`.
 from __future__ import annotations
 
 __all__ = [
-    "BUDGET_VARIABLES",
     "NAME_MAX_LENGTH",
     "NAME_RULE",
     "UNENFORCED_VARIABLE",
     "is_module_name",
     "module_of_unit",
-    "mount_name",
     "package_name",
     "profile_name",
     "slice_name",
@@ -24,8 +22,6 @@ __all__ = [
 NAME_MAX_LENGTH = 48
 UNENFORCED_VARIABLE = "AURORA_UNENFORCED"
 """In the module's environment where the machine lacks something and its owner accepts that: words with commas."""
-BUDGET_VARIABLES = {"state": "AURORA_STATE_MAX", "cache": "AURORA_CACHE_MAX", "logs": "AURORA_LOGS_MAX"}
-"""In the environment of a module that has a disk budget: how many bytes that directory may hold."""
 NAME_RULE = f"lower-case letters, digits and single hyphens, a letter first, at most {NAME_MAX_LENGTH}"
 
 
@@ -44,11 +40,6 @@ def unit_name(module: str) -> str:
 def timer_name(module: str) -> str:
     """`aurora@NAME.timer`, which starts the unit of its name (systemd.timer(5), Unit=)."""
     return f"aurora@{module}.timer"
-
-
-def mount_name(place: str) -> str:
-    """The mount unit of an absolute path that holds letters, digits, hyphens and slashes (systemd.mount(5))."""
-    return f"{place.strip('/').replace('-', chr(92) + 'x2d').replace('/', '-')}.mount"
 
 
 def module_of_unit(unit: str) -> str | None:

@@ -90,11 +90,6 @@ class Paths:
         return self.state / "modules"
 
     @property
-    def volumes(self) -> Path:
-        """Disk images of directories that have a budget: DIRECTORY/PARENT/NAME.ext4 (`aurora.plan.volume`)."""
-        return self.state / "volumes"
-
-    @property
     def cache(self) -> Path:
         """AppArmor profiles, as text and compiled; all of it can be made again."""
         return self.root / "var/cache/aurora-core"
@@ -128,15 +123,6 @@ class Paths:
     def link_socket(self) -> Path:
         """AuroraLink's unix socket."""
         return self.runtime / "link.sock"
-
-    def private(self, directory: str, module: str) -> Path:
-        """Where systemd keeps the directory (state, cache or logs) of a module, which has a user of its own."""
-        kind = {"state": "lib", "cache": "cache", "logs": "log"}[directory]
-        return self.root / "var" / kind / "private/aurora" / module
-
-    def below(self, place: str) -> Path:
-        """An absolute path of the machine, as plans hold them."""
-        return self.root / place.lstrip("/")
 
     def module_state(self, module: str) -> tuple[Path, ...]:
         """What is left of a removed module until it is purged.

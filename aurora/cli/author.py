@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from aurora.cli import render
-from aurora.emit import apparmor_text, mount_text, timer_text, unit_text
+from aurora.emit import apparmor_text, timer_text, unit_text
 from aurora.errors import NotFound, Refused, UsageError
 from aurora.identity import installed
 from aurora.manifest import Manifest, Schedule, to_json
@@ -68,9 +68,8 @@ def plan(arguments: SimpleNamespace) -> int:
     """`auroractl plan NAME|DIR`."""
     manifest, made = _subject(arguments.subject)
     if arguments.unit:
-        beside = [(volume.unit, mount_text(volume, made.module)) for volume in made.volumes]
-        beside += [(made.started, timer_text(made))] if made.timer else []
-        render.emit("\n".join([unit_text(made), *(f"# {unit}\n{text}" for unit, text in beside)]))
+        timer = timer_text(made)
+        render.emit(unit_text(made) + (f"\n# {made.started}\n{timer}" if timer else ""))
     elif arguments.apparmor:
         if made.profile is None:
             raise Refused("print the profile", "this machine has no AppArmor and its owner accepts that")
@@ -119,11 +118,6 @@ def _summary(manifest: Manifest, made: Plan) -> str:
         ("watchdog", "none" if watchdog is None else format_duration(watchdog)),
         ("restart", "no" if restart.policy == "no" else f"{restart.policy}, after {delays}; {give_up}"),
         ("writes", ", ".join(d for d in made.writable if "/private/" not in d) or "nothing but its own /tmp"),
-        (
-            "disk",
-            ", ".join(f"{v.directory} at most {format_size(v.size_bytes)}" for v in made.volumes if v.image)
-            or "no limit",
-        ),
         ("sandbox", ", ".join((manifest.sandbox.policy, *manifest.sandbox.grants))),
     ]
     if made.unenforced:

@@ -155,7 +155,6 @@ _FILES: tuple[tuple[str, str], ...] = (
     ("template", "What new copies."),
     ("records", "What is installed, and what starts at boot."),
     ("modules", "The modules as they run."),
-    ("volumes", "Disk images of directories that have a budget; mounted from a module's first start on."),
     ("cache", "Compiled AppArmor profiles."),
     ("runtime", "What is true until the next boot."),
 )
@@ -293,26 +292,6 @@ _EXAMPLE = (
 _OLDER_EXAMPLE = ('{"name": "my-sensor", "version": "1.0.0", "entry": "run.py", "description": "Reads a sensor"}',)
 
 
-_BUDGETS = (
-    "A directory with a budget is a file system of its own, in an image that is mounted from the module's first start"
-    " until the machine goes down or the module is removed. A module does not run while its volume is not mounted."
-    " The kernel refuses what would go beyond the budget with ENOSPC. Files are counted too, one for each 16K of the"
-    " budget and at least 1024. The module reads its budgets in bytes in AURORA_STATE_MAX, AURORA_CACHE_MAX and"
-    " AURORA_LOGS_MAX.",
-    "The image takes from the machine's disk what is stored in it, and about a tenth of a small budget, less of a"
-    " large one, for the file system itself. Nothing is set aside: budgets may add up to more than the disk has. Where"
-    " the disk is full before the budget is, writes fail as on a full disk, and the volume may turn read-only;"
-    " auroractl restart then checks it and mounts it anew.",
-    "A budget can change, come or go with a new version or the owner's file. What is stored is then copied into a new"
-    " image, or into a plain directory, while the module is stopped: the disk needs room for both. A budget below what"
-    " is stored is refused. An interruption leaves the old or the new, whole. A volume that somebody else uses, such as"
-    " a shell in it, is not changed or removed.",
-    "Under the policy strict, /tmp, /var/tmp, /dev/shm and the runtime directory are the module's own, in memory,"
-    " bounded, and counted as its memory.",
-)
-"""Paragraphs on disk budgets."""
-
-
 def man_module(catalogue: Catalogue | None = None, date: str = "") -> str:
     """aurora.module(5), with the policies and grants of `catalogue`; `date` is its day, YYYY-MM-DD."""
     body = [".SH NAME", r"aurora.module \- the manifest of an AuroraOS module"]
@@ -331,8 +310,6 @@ def man_module(catalogue: Catalogue | None = None, date: str = "") -> str:
             table = key.table
             body.append(f".SH [{escape(table)}]")
         body += _key(key)
-    for head, text in zip((".SH DISK BUDGETS", *[".PP"] * len(_BUDGETS)), _BUDGETS, strict=False):
-        body += [head, *_prose(text)]
     if catalogue is not None:
         body += [".SH POLICIES AND GRANTS", *_prose("The owner can add policies, and replace these.")]
         body += _catalogue(catalogue)

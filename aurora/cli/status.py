@@ -29,7 +29,7 @@ def status(arguments: SimpleNamespace) -> int:
         render.tell("no module is installed; auroractl install DIR installs one")
     else:
         rows = [_row(one) for one in found]
-        head = ("MODULE", "VERSION", "STATE", "SINCE", "MEMORY", "CPU", "TASKS", "DISK", "RESTARTS", "NOTE")
+        head = ("MODULE", "VERSION", "STATE", "SINCE", "MEMORY", "CPU", "TASKS", "RESTARTS", "NOTE")
         render.emit(render.table(head, rows, [_colour(one) for one in found]))
     return 0 if all(one.up for one in found if one.enabled or one.active == "failed") else EXIT_DOWN
 
@@ -83,7 +83,6 @@ def _row(one: Status) -> tuple[str, ...]:
         render.memory(usage.memory_bytes, usage.memory_max_bytes) if one.up else "-",
         render.cpu(usage.cpu_usec, usage.cpu_share_usec) if one.up else "-",
         tasks if usage.tasks_max is None else f"{tasks} of {usage.tasks_max}",
-        ", ".join(render.memory(space.used_bytes, space.max_bytes) for space in one.disk) or "-",
         str(one.restarts), "; ".join(_notes(one)),
     )  # fmt: skip
 
@@ -91,7 +90,6 @@ def _row(one: Status) -> tuple[str, ...]:
 def _document(one: Status) -> dict[str, object]:
     document = one._asdict()
     document["usage"] = one.usage._asdict()
-    document["disk"] = [space._asdict() for space in one.disk]
     document["up"] = one.up
     return document
 
@@ -121,7 +119,6 @@ def _one(one: Status, *, as_json: bool) -> int:
             ("cpu", render.cpu(usage.cpu_usec, usage.cpu_share_usec)),
             ("tasks", f"{usage.tasks} of {usage.tasks_max or 'any number'}"),
         ]
-    lines += [(space.directory + " disk", render.memory(space.used_bytes, space.max_bytes)) for space in one.disk]
     lines.append(("restarts", str(one.restarts)))
     if failure is not None:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(failure.realtime_usec / 1_000_000))

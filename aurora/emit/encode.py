@@ -7,11 +7,10 @@ import ipaddress
 
 from aurora.directives import Kind, Value
 
-__all__ = ["SIGNATURES", "bus_values", "emptied"]
+__all__ = ["SIGNATURES", "bus_values"]
 
 SIGNATURES: dict[Kind, str] = {
     Kind.FLAG: "b",
-    Kind.SWITCH: "s",
     Kind.TEXT: "s",
     Kind.WORDS: "as",
     Kind.USEC: "t",
@@ -93,8 +92,6 @@ def bus_values(kind: Kind, value: Value, name: str = "") -> list[object]:
 
 
 def _scalar(kind: Kind, value: bool | int | str) -> object:
-    if kind is Kind.SWITCH and isinstance(value, bool):
-        return "yes" if value else "no"
     if kind is Kind.PROFILE:
         return (False, value)  # False: a profile that is not loaded fails the start
     if kind is Kind.ERRNO:
@@ -117,7 +114,7 @@ def _list(kind: Kind, words: tuple[str, ...]) -> object:
         case Kind.BINDS:
             return [(w.removeprefix("-"), w.removeprefix("-"), w.startswith("-"), _MS_REC) for w in words]
         case Kind.EMPTIED:
-            return [emptied(word) for word in words]
+            return [(word, "ro") for word in words]
         case Kind.DEVICES:
             return [tuple(word.split(" ")) for word in words]
         case Kind.RATES:
@@ -129,12 +126,6 @@ def _list(kind: Kind, words: tuple[str, ...]) -> object:
             return [(words[0], list(words), ["no-env-expand"])]
         case _:
             return list(words)
-
-
-def emptied(word: str) -> tuple[str, str]:
-    """Path and mount options of a word of `Kind.EMPTIED`."""
-    path, _, size = word.partition(":")
-    return (path, f"mode=1777,nosuid,nodev,{size}" if size else "ro")
 
 
 def _networks(word: str) -> list[tuple[int, list[int], int]]:

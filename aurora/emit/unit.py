@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from aurora.directives import DIRECTIVES, Directive, Kind, Value
-from aurora.emit.encode import SIGNATURES, bus_values, emptied
+from aurora.emit.encode import SIGNATURES, bus_values
 from aurora.plan import Plan
 from aurora.quantity import format_share
 
@@ -102,7 +102,7 @@ def _text_values(row: Directive, value: Value) -> list[str]:
     if kind in (Kind.DEVICES, Kind.RATES, Kind.CREDENTIALS):
         return [word.replace("%", "%%") for word in value]
     if kind is Kind.EMPTIED:
-        return [" ".join(":".join(emptied(word)) for word in value)]
+        return [" ".join(f"{word}:ro" for word in value)]
     if kind is Kind.COMMAND:
         return [":" + " ".join(_quoted(word) for word in value)]
     if row.section == "Unit":  # names of units, in which systemd.syntax(7) lets a backslash be one

@@ -184,7 +184,8 @@ def _transient_arguments(transient: Transient) -> _Arguments:
     found += _property_arguments(transient.properties)
     found.append((ord("a"), b"(sa(sv))"))
     pin = [] if transient.pin is None else [(transient.pin, transient.pin_properties)]
-    for name, properties in (*transient.beside, *pin):
+    beside = [] if transient.beside is None else [transient.beside]
+    for name, properties in (*beside, *pin):
         found += [(ord("r"), b"sa(sv)"), (ord("s"), name.encode())]
         found += _property_arguments(properties)
         found.append((-1, None))

@@ -55,11 +55,6 @@ _KNOWN = frozenset(row.property for row in DIRECTIVES.values()) | {
     "StandardInputFileDescriptor",
     "StandardOutputFileDescriptor",
     "StandardErrorFileDescriptor",
-    "What",
-    "Where",
-    "Options",
-    "DirectoryMode",
-    "StopWhenUnneeded",
 }
 _FIELDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("Unit", "ActiveState"): ("s", "active"),
@@ -105,18 +100,17 @@ class _Unit:
 
     @property
     def requires(self) -> list[str]:
-        """Those that it is bound to among them."""
-        found = [self.properties.get(name, ("", []))[1] for name in ("Requires", "BindsTo")]
-        return [unit for units in found if isinstance(units, list) for unit in units]
+        _, requires = self.properties.get("Requires", ("", []))
+        return requires if isinstance(requires, list) else []
 
     @property
     def refers_to(self) -> list[str]:
         """Units that stay loaded for as long as this one does."""
         triggered = [self.name.replace(".timer", ".service")] if self.name.endswith(".timer") else []
-        return [self.text("Slice"), *triggered, *self.wants, *self.requires]
+        return [self.text("Slice"), *triggered, *self.wants]
 
 
-_WANTING = {"Slice": "active", "Timer": "waiting", "Mount": "mounted"}
+_WANTING = {"Slice": "active", "Timer": "waiting"}
 """Kinds of unit that start what they want and then are in the sub state named."""
 
 
@@ -145,7 +139,8 @@ class FakeSystemd(Systemd):
                 continue
             unit = _Unit(transient.unit, _as_mapping(transient.properties))
             self._units[unit.name] = unit
-            for name, properties in transient.beside:
+            if transient.beside is not None:
+                name, properties = transient.beside
                 self._units[name] = _Unit(name, _as_mapping(properties))
             if transient.pin is not None:
                 self._units[transient.pin] = _Unit(transient.pin, _as_mapping(transient.pin_properties))
@@ -220,17 +215,17 @@ class FakeSystemd(Systemd):
         for name, properties in (
             (transient.unit, transient.properties),
             (transient.pin, transient.pin_properties),
-            *transient.beside,
+            *([transient.beside] if transient.beside is not None else []),
         ):
             if name in self._units:
                 return f"Unit {name} was already loaded or has a fragment file."
             for prop, _, _ in properties:
                 if prop not in _KNOWN:
                     return f"Cannot set property {prop}, or unknown property."
-        for name, properties in ((transient.unit, transient.properties), *transient.beside):
-            argv = _Unit(name, _as_mapping(properties)).argv
-            if _kind(name) == "Service" and (not argv or not argv[0].startswith("/")):
-                return f"{argv} is not an absolute path."
+        service = transient.properties if transient.beside is None else transient.beside[1]
+        argv = _Unit(transient.unit, _as_mapping(service)).argv
+        if not argv or not argv[0].startswith("/"):
+            return f"{argv} is not an absolute path."
         return ""
 
     def _each(self, units: Sequence[str], act: Callable[[_Unit], str], deadline_sec: float) -> dict[str, JobResult]:

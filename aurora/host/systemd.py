@@ -28,8 +28,8 @@ class Transient(NamedTuple):
     pin: str | None = None
     """A transient slice that is started beside it and wants it, so that it stays loaded when it stops."""
     pin_properties: Sequence[tuple[str, str, object]] = ()
-    beside: Sequence[tuple[str, Sequence[tuple[str, str, object]]]] = ()
-    """Other transient units that are made in the same call and not started, with their properties."""
+    beside: tuple[str, Sequence[tuple[str, str, object]]] | None = None
+    """Another transient unit that is made in the same call and not started, with its properties."""
 
 
 class JobResult(NamedTuple):

@@ -42,21 +42,6 @@ def _memory(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflic
         )
 
 
-def _budgets(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
-    limits, wanted = manifest.limits, manifest.directories
-    for name, budget, has in (
-        ("state", limits.state_max_bytes, wanted.state),
-        ("cache", limits.cache_max_bytes, wanted.cache),
-        ("logs", limits.logs_max_bytes, wanted.logs),
-    ):
-        if budget is not None and not has:
-            yield Conflict(
-                f"limits.{name}_max",
-                f"it has no effect where the module has no {name} directory",
-                f"leaving it out, or {name} = true below [directories]",
-            )
-
-
 def _watchdog(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
     if manifest.watchdog_usec is not None and manifest.start.readiness is not Readiness.NOTIFY:
         yield Conflict(
@@ -198,12 +183,8 @@ _RESTART = (
 _SCHEDULE = ("schedule.calendar", "schedule.interval", "schedule.jitter", "schedule.catch_up")
 _GROWTH = ("restart.policy", "restart.delay", "restart.delay_max", "restart.steps")
 
-_BUDGET_KEYS = (("limits", "_max"), ("directories", ""))
-_BUDGETS = tuple(f"{table}.{name}{end}" for name in ("state", "cache", "logs") for table, end in _BUDGET_KEYS)
-
 _CHECKS: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_memory, ("limits.memory_high", "limits.memory_max")),
-    (_budgets, _BUDGETS),
     (_watchdog, ("watchdog.timeout", "start.readiness")),
     (_oneshot, ("module.kind", "start.readiness", "restart.policy", *_SCHEDULE)),
     (_order, ("module.name", "order.after", "order.requires")),

@@ -80,12 +80,6 @@ class Limits:
     """Bytes per second read from the disk that holds /var/lib."""
     io_write_max_bytes: int | None
     """Bytes per second written to it."""
-    state_max_bytes: int | None
-    """What its state directory may hold."""
-    cache_max_bytes: int | None
-    """What its cache directory may hold."""
-    logs_max_bytes: int | None
-    """What its logs directory may hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

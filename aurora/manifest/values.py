@@ -192,15 +192,13 @@ def share(raw: object) -> int:
     return share_usec
 
 
-def size(min_bytes: int, max_bytes: int = quantity.MAX_BYTES) -> Callable[[object], int]:
-    """The converter for sizes from `min_bytes` to `max_bytes`, to bytes."""
+def size(min_bytes: int) -> Callable[[object], int]:
+    """The converter for sizes of at least `min_bytes`, to bytes."""
 
     def convert(raw: object) -> int:
         size_bytes = quantity.parse_size(_quantity(raw))
         if size_bytes < min_bytes:
             raise ValueError(f"{raw!r} is less than {quantity.format_size(min_bytes)}")
-        if size_bytes > max_bytes:
-            raise ValueError(f"{raw!r} is more than {quantity.format_size(max_bytes)}")
         return size_bytes
 
     return convert

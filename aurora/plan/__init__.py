@@ -6,14 +6,11 @@ from aurora.plan.model import Action, Facts, Feature, Plan, Running, Step
 from aurora.plan.order import find_cycle, in_order, reached
 from aurora.plan.reliance import FEATURE_OF, REMEDY, relied_on
 from aurora.plan.secrets import ENCRYPTED_SUFFIX, Secrets
-from aurora.plan.volume import DIRECTORIES, RUNTIME, Volume, runtime_volume, volume_at
 
 __all__ = [
-    "DIRECTORIES",
     "ENCRYPTED_SUFFIX",
     "FEATURE_OF",
     "REMEDY",
-    "RUNTIME",
     "Action",
     "Facts",
     "Feature",
@@ -21,13 +18,10 @@ __all__ = [
     "Running",
     "Secrets",
     "Step",
-    "Volume",
     "changes",
     "find_cycle",
     "in_order",
     "make_plan",
     "reached",
     "relied_on",
-    "runtime_volume",
-    "volume_at",
 ]

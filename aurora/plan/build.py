@@ -17,11 +17,10 @@ from aurora.manifest import (
     Stop,
     StopSignal,
 )
-from aurora.names import BUDGET_VARIABLES, UNENFORCED_VARIABLE, unit_name
+from aurora.names import UNENFORCED_VARIABLE, unit_name
 from aurora.plan.model import Facts, Feature, Plan
 from aurora.plan.reliance import REMEDY, relied_on
 from aurora.plan.secrets import Secrets
-from aurora.plan.volume import DIRECTORIES, Volume, runtime_volume, volume_at
 from aurora.policy import Policy
 
 __all__ = ["make_plan"]
@@ -51,20 +50,20 @@ def make_plan(
     missing = _required(manifest, policy) - facts.features
     if refused := missing - facts.accepted:
         raise Refused.of(_unenforceable(manifest.name, feature) for feature in sorted(refused))
-    volumes = _volumes(manifest, identity, missing)
     settings: dict[str, Value] = {
         **policy.directives,
         **_identity_settings(manifest, identity),
-        **_program_settings(manifest, folder, missing, volumes),
+        **_program_settings(manifest, folder, missing),
         **_limit_settings(manifest.limits),
         **_restart_settings(manifest.restart),
         **_stop_settings(manifest.stop),
-        **_order_settings(manifest.order, volumes),
+        **_order_settings(manifest.order),
         **secrets.settings(manifest.credentials),
     }
     writable = _directories(manifest, identity, settings)
     _show_folder(settings, folder)
-    if profile := None if Feature.APPARMOR in missing else identity.profile:
+    profile = None if Feature.APPARMOR in missing else identity.profile
+    if profile is not None:
         settings["AppArmorProfile"] = profile
     return Plan(
         module=manifest.name,
@@ -80,7 +79,6 @@ def make_plan(
         credentials=tuple(secrets.file(name) for name in manifest.credentials),
         apparmor=policy.apparmor,
         writable=writable,
-        volumes=volumes,
         start_timeout_usec=manifest.start.timeout_usec,
         unenforced=tuple(sorted(missing)),
     )
@@ -94,21 +92,7 @@ def _show_folder(settings: dict[str, Value], folder: str) -> None:
 
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
-    required = {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
-    return required | ({Feature.LOOP} if _budgets(manifest.limits) else set())
-
-
-def _budgets(limits: Limits) -> dict[str, int]:
-    """The directories that have a budget, and how large it is."""
-    declared = {"state": limits.state_max_bytes, "cache": limits.cache_max_bytes, "logs": limits.logs_max_bytes}
-    return {directory: size_bytes for directory, size_bytes in declared.items() if size_bytes is not None}
-
-
-def _volumes(manifest: Manifest, identity: Identity, missing: set[Feature]) -> tuple[Volume, ...]:
-    budgets = {} if Feature.LOOP in missing else _budgets(manifest.limits)
-    on_disk = (volume_at(name, identity.directory, budgets[name]) for name in DIRECTORIES if name in budgets)
-    in_memory = [runtime_volume(identity.runtime_directory)] if manifest.directories.runtime else []
-    return (*on_disk, *in_memory)
+    return {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
 
 
 def _unenforceable(module: str, feature: Feature) -> Problem:
@@ -137,9 +121,7 @@ def _identity_settings(manifest: Manifest, identity: Identity) -> dict[str, Valu
     }
 
 
-def _program_settings(
-    manifest: Manifest, folder: str, missing: set[Feature], volumes: tuple[Volume, ...]
-) -> dict[str, Value]:
+def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) -> dict[str, Value]:
     notify = manifest.start.readiness is Readiness.NOTIFY
     oneshot = manifest.kind is ModuleKind.ONESHOT
     environment = {
@@ -148,14 +130,13 @@ def _program_settings(
         "PYTHONDONTWRITEBYTECODE": "1",  # the folder is read-only
         **dict(manifest.environment),
     }
-    # First, so that no variable of the module's own can be taken for one of these (`runtime.status`).
-    told = [f"{UNENFORCED_VARIABLE}={','.join(sorted(missing))}"] if missing else []
-    told += [f"{BUDGET_VARIABLES[one.directory]}={one.size_bytes}" for one in volumes if one.image]
+    # First, so that no variable of the module's own can be taken for it (`runtime.status`).
+    unenforced = (f"{UNENFORCED_VARIABLE}={','.join(sorted(missing))}",) if missing else ()
     settings: dict[str, Value] = {
         "Type": "oneshot" if oneshot else "notify" if notify else "exec",
         "ExecStart": _argv(manifest.entry, folder),
         "WorkingDirectory": folder,
-        "Environment": (*told, *(f"{name}={value}" for name, value in sorted(environment.items()))),
+        "Environment": (*unenforced, *(f"{name}={value}" for name, value in sorted(environment.items()))),
         "TimeoutStartSec": manifest.start.timeout_usec,
     }
     if oneshot and not manifest.schedule.declared:
@@ -223,13 +204,10 @@ def _stop_settings(stop: Stop) -> dict[str, Value]:
     return settings
 
 
-def _order_settings(order: Order, volumes: tuple[Volume, ...]) -> dict[str, Value]:
+def _order_settings(order: Order) -> dict[str, Value]:
     requires = tuple(unit_name(name) for name in order.requires)
-    mounts = tuple(volume.unit for volume in volumes)
-    after = (*requires, *(unit_name(name) for name in order.after), *mounts)
-    # Bound to its volumes: without one of them it would write to the machine's own disk, held back by nothing.
-    found = {"After": after, "Requires": requires, "BindsTo": mounts}
-    return {name: units for name, units in found.items() if units}
+    after = (*requires, *(unit_name(name) for name in order.after))
+    return {**({"After": after} if after else {}), **({"Requires": requires} if requires else {})}
 
 
 def _timer(manifest: Manifest) -> dict[str, Value]:

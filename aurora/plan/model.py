@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from aurora.directives import Value
 from aurora.names import timer_name
-from aurora.plan.volume import Volume
 
 __all__ = ["Action", "Facts", "Feature", "Plan", "Running", "Step"]
 
@@ -32,8 +31,6 @@ class Feature(StrEnum):
     """A disk scheduler that heeds weights: bfq, or io.cost."""
     IP_FILTER = "ip-filter"
     """BPF programs on cgroups, with which systemd enforces IPAddressDeny=."""
-    LOOP = "loop"
-    """Loop devices, on which a directory with a disk budget is a volume of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +67,6 @@ class Plan:
     """Rules of the policy and its grants."""
     writable: tuple[str, ...]
     """The module's own directories, as it sees them."""
-    volumes: tuple[Volume, ...]
-    """Those of them that have a budget."""
     start_timeout_usec: int
     unenforced: tuple[str, ...]
     """Features that it relies on, that are missing here, and whose absence the owner accepts."""
@@ -98,10 +93,6 @@ class Plan:
             if not isinstance(words, (list, tuple)):
                 raise TypeError(f"{name} is not a list")
             fields[name] = tuple(words)
-        volumes = fields["volumes"]
-        if not isinstance(volumes, (list, tuple)):
-            raise TypeError("volumes is not a list")
-        fields["volumes"] = tuple(Volume(**one) for one in volumes)
         return cls(**fields)  # type: ignore[arg-type]  # unknown or missing fields raise TypeError here
 
     @property

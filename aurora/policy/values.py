@@ -34,7 +34,7 @@ _WORD_PATTERN = {
     Kind.FAMILIES: re.compile(r"AF_[A-Z0-9]+", re.ASCII),
     Kind.CAPABILITIES: re.compile(r"CAP_[A-Z_]+", re.ASCII),
     Kind.BINDS: re.compile(r"-?/[A-Za-z0-9._@+/-]*", re.ASCII),
-    Kind.EMPTIED: re.compile(r"/[A-Za-z0-9._@+/-]*(?::size=[1-9][0-9]{0,8}[KMG])?", re.ASCII),
+    Kind.EMPTIED: re.compile(r"/[A-Za-z0-9._@+/-]*", re.ASCII),
     Kind.DEVICES: re.compile(r"/dev/[A-Za-z0-9._@+/-]+ r?w?m?", re.ASCII),
 }
 _TEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*", re.ASCII)
@@ -50,11 +50,7 @@ def directive_value(row: Directive, raw: object) -> Value:
     """The value of `raw` for the directive `row`; ValueError with a reason a user can read."""
     if row.kind in LIST_KINDS:
         return _words(row, raw)
-    if row.kind is Kind.SWITCH and raw == "disconnected":
-        return "disconnected"
-    if row.kind is Kind.SWITCH and not isinstance(raw, bool):
-        raise ValueError('must be true or false, or "disconnected"')
-    if row.kind in (Kind.FLAG, Kind.SWITCH):
+    if row.kind is Kind.FLAG:
         if not isinstance(raw, bool):
             raise ValueError("must be true or false")
         return raw

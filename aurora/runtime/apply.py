@@ -38,8 +38,7 @@ def apply(paths: Paths, systemd: Systemd) -> Applied:
     """
     with locked(paths.lock):
         staged, problems = take_in_packages(paths)
-        removed, kept_by = finish_removals(paths, systemd)
-        problems += kept_by.values()
+        removed = finish_removals(paths, systemd)
         running = read_running(paths, systemd)
         wanted: dict[str, Plan] = {}
         planner = Planner(paths)

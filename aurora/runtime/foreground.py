@@ -21,7 +21,6 @@ from aurora.paths import Paths
 from aurora.plan import Plan
 from aurora.runtime.diagnosis import diagnose, now_usec
 from aurora.runtime.folders import Planner, read_module
-from aurora.runtime.volumes import make_ready, mount_units, remove_images, unmount_all
 
 __all__ = ["run_foreground"]
 
@@ -50,28 +49,20 @@ def _run(paths: Paths, systemd: Systemd, folder: Path, identity: Identity, strea
     staged = paths.state / "foreground" / identity.module
     try:
         _forget_unit(systemd, identity)  # one whose command was killed outright: the lock says that nobody has it
-        _remove_directories(paths, systemd, identity)
         copy_folder(folder, staged)
         manifest = read_module(staged, shown=str(folder))
         planner = Planner(paths)
         plan = _in_foreground(planner.plan(manifest, identity=identity, folder=str(staged), file=str(folder)))
         if plan.profile is not None:
             load_profiles(paths, {plan.profile: apparmor_text(plan)})
-        make_ready(paths, systemd, plan, identity.directory)
         return _attached(systemd, plan, streams)
     finally:
         _forget_unit(systemd, identity)
         unload_profiles(paths, frozenset({identity.profile}))
         remove_tree(staged)
-        _remove_directories(paths, systemd, identity)
-
-
-def _remove_directories(paths: Paths, systemd: Systemd, identity: Identity) -> None:
-    unmount_all(paths, systemd, identity)
-    remove_images(paths, identity.directory)
-    for kind in ("lib", "cache", "log"):
-        for middle in ("private/", ""):
-            remove_tree(paths.root / "var" / kind / f"{middle}{identity.directory}")
+        for kind in ("lib", "cache", "log"):
+            for middle in ("private/", ""):
+                remove_tree(paths.root / "var" / kind / f"{middle}{identity.directory}")
 
 
 def _forget_unit(systemd: Systemd, identity: Identity) -> None:
@@ -86,8 +77,6 @@ def _in_foreground(plan: Plan) -> Plan:
     }  # fmt: skip
     settings: dict[str, Value] = {name: value for name, value in plan.settings.items() if name not in left_out}
     settings |= {"Restart": "no", "StartLimitIntervalSec": 0}
-    if "BindsTo" in settings:
-        settings["After"] = settings["BindsTo"]  # its volumes are its own, and come first
     if settings["Type"] == "oneshot":
         settings["Type"] = "exec"  # its start is not to be waited for as its end: that is what the terminal is for
     rules = (*plan.apparmor, *_TERMINAL_RULES)
@@ -105,9 +94,7 @@ def _attached(systemd: Systemd, plan: Plan, streams: tuple[int, int, int]) -> in
     since_usec = now_usec()
     deadline_sec = plan.start_timeout_usec / 1_000_000 + SUBMIT_MARGIN_SEC
     try:
-        jobs = systemd.start_transient(
-            [Transient(plan.unit, properties, beside=mount_units(systemd, plan))], deadline_sec=deadline_sec
-        )
+        jobs = systemd.start_transient([Transient(plan.unit, properties)], deadline_sec=deadline_sec)
         job = jobs[plan.unit]
         if not job.ok:
             raise StartFailed.of([diagnose(systemd, plan, job, since_usec=since_usec)])

@@ -18,7 +18,6 @@ from aurora.runtime.control import check_order, missing_module, plan_of
 from aurora.runtime.folders import Planner, folder_digest, orders_of, owner_file, read_module
 from aurora.runtime.reconcile import Outcome, release, take_steps
 from aurora.runtime.records import MODULES_MAX, SLOTS, Origin, Record, Removal, read_record, read_records
-from aurora.runtime.volumes import has_images, remove_images, sweep_images, unmount_all
 
 __all__ = ["Installed", "finish_removals", "install_folder", "remove", "stage", "sweep"]
 
@@ -161,11 +160,8 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool) -> None:
             _check_not_required(paths, name)
             removal = Removal.PURGING if purge else Removal.REMOVING
             write_atomic(paths.records / name, record._replace(removal=removal.value).to_bytes())
-        _, kept_by = finish_removals(paths, systemd)
-        if name in kept_by:
-            raise HostError.of([kept_by[name]])
+        finish_removals(paths, systemd)
         if record is None:
-            unmount_all(paths, systemd, installed(name))
             _remove_state(paths, name)
 
 
@@ -176,20 +172,14 @@ def _check_not_required(paths: Paths, name: str) -> None:
         raise Refused(f"remove the module {name}", f"{', '.join(leaning)} require it", remedy="removing these first")
 
 
-def finish_removals(paths: Paths, systemd: Systemd) -> tuple[list[str], dict[str, Problem]]:
-    """Carry removals that have been decided to their end; the names, and what keeps others. Call with the lock held.
+def finish_removals(paths: Paths, systemd: Systemd) -> list[str]:
+    """Carry removals that have been decided to their end; the names. Call with the lock held.
 
-    Interrupted anywhere, or kept by a volume that is in use, it does the rest the next time.
+    Interrupted anywhere, it does the rest the next time.
     """
     going = [one for one in read_records(paths) if one.removal in (Removal.REMOVING, Removal.PURGING)]
-    kept_by: dict[str, Problem] = {}
     for record in going:
         release(paths, systemd, [record.name])
-        try:
-            unmount_all(paths, systemd, installed(record.name))
-        except HostError as error:
-            kept_by[record.name] = error.problems[0]
-            continue
         remove_tree(paths.modules / record.name)
         if record.removal == Removal.PURGING:
             _remove_state(paths, record.name)
@@ -202,7 +192,7 @@ def finish_removals(paths: Paths, systemd: Systemd) -> tuple[list[str], dict[str
                 sync_folder(paths.records)
             except OSError as error:
                 raise HostError("remove a record", str(error), where=record.name) from error
-    return [record.name for record in going if record.name not in kept_by], kept_by
+    return [record.name for record in going]
 
 
 def sweep(paths: Paths) -> None:
@@ -212,7 +202,6 @@ def sweep(paths: Paths) -> None:
     """
     for folder in (paths.records, paths.applied, paths.profiles, paths.profile_sources):
         remove_unfinished(folder)
-    sweep_images(paths)
     if not paths.modules.is_dir():
         return
     records = {record.name: record for record in read_records(paths)}
@@ -229,11 +218,9 @@ def sweep(paths: Paths) -> None:
 
 
 def _has_state(paths: Paths, name: str) -> bool:
-    there = any(place.exists() or place.is_symlink() for place in paths.module_state(name))
-    return there or has_images(paths, installed(name).directory)
+    return any(place.exists() or place.is_symlink() for place in paths.module_state(name))
 
 
 def _remove_state(paths: Paths, name: str) -> None:
-    remove_images(paths, installed(name).directory)
     for place in paths.module_state(name):
         remove_tree(place)

@@ -10,13 +10,11 @@ from aurora.emit import apparmor_text, service_properties, slice_properties, tim
 from aurora.errors import AuroraError, Problem, StartFailed
 from aurora.host.apparmor import load_profiles, unload_profiles
 from aurora.host.systemd import JobResult, Systemd, Transient
-from aurora.identity import installed
 from aurora.names import profile_name, slice_name, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.plan import Action, Plan, Step, in_order, reached
 from aurora.runtime.applied import forget_plan, read_running, remember_plan
 from aurora.runtime.diagnosis import diagnose, now_usec
-from aurora.runtime.volumes import make_ready, mount_units
 
 __all__ = ["Outcome", "bring_up", "raise_failures", "release", "take_steps"]
 
@@ -111,7 +109,7 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_prof
         forget_plan(paths, module)
 
 
-def transient(systemd: Systemd, plan: Plan) -> Transient:
+def transient(plan: Plan) -> Transient:
     """The call that gives the plan to systemd."""
     service = service_properties(plan)
     return Transient(
@@ -119,7 +117,7 @@ def transient(systemd: Systemd, plan: Plan) -> Transient:
         properties=timer_properties(plan) if plan.timer else service,
         pin=plan.slice,
         pin_properties=slice_properties(plan),
-        beside=[*([(plan.unit, service)] if plan.timer else []), *mount_units(systemd, plan)],
+        beside=(plan.unit, service) if plan.timer else None,
     )
 
 
@@ -128,7 +126,6 @@ def bring_up(
 ) -> dict[str, Problem]:
     """Load the profiles, submit every start, wait for all; the problem of each module that did not come up."""
     failed = _without_secrets(plans)
-    failed |= _without_room(paths, systemd, [p for p in plans if p.module not in failed and p.module not in loaded])
     failed |= _load(paths, [plan for plan in plans if plan.module not in failed])
     ready = {plan.module: plan for plan in plans if plan.module not in failed}
     if not ready:
@@ -139,7 +136,7 @@ def bring_up(
     for plan in plans:
         remember_plan(paths, plan)
     deadline_sec = _deadline_sec(plans)
-    fresh = [transient(systemd, plan) for plan in plans if plan.module not in loaded]
+    fresh = [transient(plan) for plan in plans if plan.module not in loaded]
     known = [plan.started for plan in plans if plan.module in loaded]
     jobs = {
         **(systemd.start_transient(fresh, deadline_sec=deadline_sec) if fresh else {}),
@@ -168,17 +165,6 @@ def _without_secrets(plans: Sequence[Plan]) -> dict[str, Problem]:
                 missing[0],
                 f"auroractl credential set {plan.module} {missing[0].rpartition('/')[2]}",
             )
-    return problems
-
-
-def _without_room(paths: Paths, systemd: Systemd, plans: Sequence[Plan]) -> dict[str, Problem]:
-    """Make the volumes; the problem of each module that does not get the directories it was promised."""
-    problems = {}
-    for plan in plans:
-        try:
-            make_ready(paths, systemd, plan, installed(plan.module).directory)
-        except AuroraError as error:
-            problems[plan.module] = error.problems[0]
     return problems
 
 

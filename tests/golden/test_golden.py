@@ -14,16 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from aurora.emit import (
-    apparmor_text,
-    mount_properties,
-    mount_text,
-    service_properties,
-    slice_properties,
-    timer_properties,
-    timer_text,
-    unit_text,
-)
+from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties, timer_text, unit_text
 from aurora.identity import installed
 from aurora.manifest import find_manifest, read_manifest
 from aurora.names import unit_name
@@ -79,7 +70,6 @@ def documents_of(case: Path) -> dict[str, str]:
     properties = {"service": service_properties(plan), "slice": slice_properties(plan)}
     if plan.timer:
         properties["timer"] = timer_properties(plan)
-    properties |= {volume.directory: mount_properties(volume, plan.module) for volume in plan.volumes}
     found = {
         "plan.json": json.dumps(plan.to_json(), indent=1, ensure_ascii=False) + "\n",
         "unit.txt": unit_text(plan),
@@ -87,7 +77,6 @@ def documents_of(case: Path) -> dict[str, str]:
     }
     if plan.timer:
         found["timer.txt"] = timer_text(plan)
-    found |= {f"{volume.directory}.txt": mount_text(volume, plan.module) for volume in plan.volumes}
     if plan.profile is not None:
         found["apparmor.txt"] = apparmor_text(plan)
     return found
@@ -119,7 +108,6 @@ def test_systemd_has_nothing_against_the_unit(case: Path, tmp_path: Path) -> Non
     units = {plan.unit: unit_text(plan), **({plan.started: timer_text(plan)} if plan.timer else {})}
     for name in plan.requires:  # systemd-analyze looks for them
         units[unit_name(name)] = "[Service]\nExecStart=true\n"
-    units |= {volume.unit: mount_text(volume, plan.module) for volume in plan.volumes}
     for name, text in units.items():
         (tmp_path / name).write_text(text)
     verify = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in units)]

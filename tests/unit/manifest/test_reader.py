@@ -61,9 +61,6 @@ cpu_weight = 50
 io_weight = 20
 io_read_max = "10M"
 io_write_max = "2M"
-state_max = "50M"
-cache_max = "20M"
-logs_max = "4M"
 
 [start]
 readiness = "notify"
@@ -118,9 +115,6 @@ FULL_MANIFEST = Manifest(
         io_weight=20,
         io_read_max_bytes=10 << 20,
         io_write_max_bytes=2 << 20,
-        state_max_bytes=50 << 20,
-        cache_max_bytes=20 << 20,
-        logs_max_bytes=4 << 20,
     ),
     start=Start(readiness=Readiness.NOTIFY, timeout_usec=30 * SECOND),
     stop=Stop(signal=StopSignal.INT, timeout_usec=5 * SECOND),
@@ -156,9 +150,6 @@ SMALL_MANIFEST = Manifest(
         io_weight=None,
         io_read_max_bytes=None,
         io_write_max_bytes=None,
-        state_max_bytes=None,
-        cache_max_bytes=None,
-        logs_max_bytes=None,
     ),
     start=Start(readiness=Readiness.EXEC, timeout_usec=90 * SECOND),
     stop=Stop(signal=StopSignal.TERM, timeout_usec=15 * SECOND),

@@ -83,9 +83,6 @@ CHANGES = {
     "limits.io_weight": "7",
     "limits.io_read_max": '"1M"',
     "limits.io_write_max": '"1M"',
-    "limits.state_max": '"4M"',
-    "limits.cache_max": '"4M"',
-    "limits.logs_max": '"4M"',
     "start.readiness": '"notify"',
     "start.timeout": '"1s"',
     "stop.signal": '"SIGINT"',
@@ -113,9 +110,6 @@ CHANGES = {
 NEEDS = {
     "watchdog.timeout": {"start.readiness"},
     "restart.give_up_within": {"restart.give_up_after"},
-    "limits.state_max": {"directories.state"},
-    "limits.cache_max": {"directories.cache"},
-    "limits.logs_max": {"directories.logs"},
     "module.kind": {"restart.policy"},  # its default depends on the kind
     "schedule.calendar": {"module.kind"},
     "schedule.interval": {"module.kind"},

@@ -18,8 +18,6 @@ PARSER = shutil.which("apparmor_parser") or "/usr/sbin/apparmor_parser"
     ("directive", "raw", "value"),
     [
         ("PrivateTmp", False, False),
-        ("PrivateTmp", "disconnected", "disconnected"),
-        ("TemporaryFileSystem", ["/dev/shm:size=64M"], ("/dev/shm:size=64M",)),
         ("ProtectHome", "tmpfs", "tmpfs"),
         ("UMask", 0o077, 0o077),
         ("LimitCORE", "64M", 64 << 20),

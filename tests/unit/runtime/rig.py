@@ -22,7 +22,6 @@ FACTS = {
     "proc/sys/kernel/seccomp/actions_avail": "errno",
     "proc/sys/kernel/unprivileged_bpf_disabled": "2",
     "sys/kernel/security/apparmor/profiles": "",
-    "sys/module/loop/uevent": "",
 }
 
 GOOD = "goes on"
