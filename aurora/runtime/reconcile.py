@@ -9,14 +9,15 @@ from typing import NamedTuple
 from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties
 from aurora.errors import AuroraError, Problem, StartFailed
 from aurora.host.apparmor import load_profiles, unload_profiles
+from aurora.host.files import locked
 from aurora.host.systemd import JobResult, Systemd, Transient
-from aurora.names import profile_name, slice_name, timer_name, unit_name
+from aurora.names import profile_name, safe_unit, slice_name, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.plan import Action, Plan, Step, in_order, reached
 from aurora.runtime.applied import forget_plan, read_running, remember_plan
 from aurora.runtime.diagnosis import diagnose, now_usec
 
-__all__ = ["Outcome", "bring_up", "raise_failures", "release", "take_steps"]
+__all__ = ["Outcome", "bring_up", "raise_failures", "release", "safe_lock", "take_steps"]
 
 STOP_DEADLINE_SEC = 60.0
 SUBMIT_MARGIN_SEC = 60.0
@@ -88,7 +89,7 @@ def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
 
 
 def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_profiles: Iterable[str] = ()) -> None:
-    """Stop modules and make systemd forget their units; then remove their profiles, now used by nobody.
+    """Stop modules, and their safe states, and make systemd forget their units; then remove their profiles.
 
     StartFailed when systemd does not stop one.
     """
@@ -96,7 +97,7 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_prof
         return
     units = [name for module in modules for name in (timer_name(module), unit_name(module), slice_name(module))]
     # Stopping the slice stops what runs in it, and with the pin gone systemd drops the unit.
-    jobs = systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC)
+    jobs = systemd.stop([*units, *map(safe_unit, modules)], deadline_sec=STOP_DEADLINE_SEC)
     bad = [job for job in jobs.values() if not job.ok]
     if bad:
         raise StartFailed(
@@ -104,9 +105,17 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_prof
         )
     systemd.reset_failed(units)
     kept = set(keep_profiles)
-    unload_profiles(paths, frozenset(profile_name(module) for module in modules if module not in kept))
     for module in modules:
         forget_plan(paths, module)
+        if module not in kept:
+            # A safe state that began just now ends before its profile goes: without it, it would be unconfined.
+            with locked(safe_lock(paths, module)):
+                unload_profiles(paths, frozenset({profile_name(module)}))
+
+
+def safe_lock(paths: Paths, module: str) -> Path:
+    """Held while the command of a safe state runs, and while the module's profile is taken away."""
+    return paths.safe_decisions / f"{module}.lock"
 
 
 def transient(plan: Plan) -> Transient:
