@@ -14,12 +14,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 POLICIES = CHECKOUT / "policies"
 
 EVERY: frozenset[Feature] = frozenset(Feature)
-ALL_FEATURES = Facts(
-    features=EVERY,
-    accepted=frozenset(),
-    networks=("192.168.1.0/24",),
-    groups=frozenset({"dialout", "gpio", "i2c", "spi", "video", "render", "plugdev"}),
-)
+ALL_FEATURES = Facts(features=EVERY, accepted=frozenset())
 """A machine that can enforce everything."""
 
 

@@ -1,4 +1,4 @@
-"""Manifests read for a test: the smallest one, and what is wrong with others."""
+"""What the tests of this room share."""
 
 from __future__ import annotations
 
