@@ -42,10 +42,7 @@ def make_plan(manifest: Manifest, policy: Policy, facts: Facts, *, identity: Ide
         **_restart_settings(manifest.restart),
     }
     writable = _directories(manifest, identity, settings)
-    emptied = settings.get("TemporaryFileSystem")
-    if emptied:
-        shown = settings.get("BindReadOnlyPaths", ())
-        settings["BindReadOnlyPaths"] = (*(shown if isinstance(shown, tuple) else ()), folder)
+    _show(settings, folder)
     profile = None if Feature.APPARMOR in missing else identity.profile
     if profile is not None:
         settings["AppArmorProfile"] = profile
@@ -62,6 +59,18 @@ def make_plan(manifest: Manifest, policy: Policy, facts: Facts, *, identity: Ide
         start_timeout_usec=manifest.start.timeout_usec,
         unenforced=tuple(sorted(missing)),
     )
+
+
+def _show(settings: dict[str, Value], folder: str) -> None:
+    """Adds places that no policy names to what the module is shown read-only."""
+    # Where whole trees are emptied, the module's own folder has to be shown again.
+    more = (folder,) if settings.get("TemporaryFileSystem") else ()
+    # systemd 257 makes /sys read-only only where it mounts one anew, for a network namespace of the module's own.
+    if settings.get("ProtectKernelTunables") and not settings.get("PrivateNetwork"):
+        more = (*more, "/sys")
+    if more:
+        shown = settings.get("BindReadOnlyPaths", ())
+        settings["BindReadOnlyPaths"] = (*(shown if isinstance(shown, tuple) else ()), *more)
 
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:

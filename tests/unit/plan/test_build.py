@@ -284,3 +284,13 @@ def test_a_plan_is_made_exactly_when_what_is_missing_is_accepted(there: set[Feat
     else:
         with pytest.raises(Refused):
             plan(HEAVY, facts=machine)
+
+
+def test_the_machines_sys_is_read_only_for_a_module_in_the_machines_own_network() -> None:
+    changed = added('[sandbox]\ngrants = ["network.loopback"]')
+    shown = changed["BindReadOnlyPaths"]
+    assert isinstance(shown, tuple)
+    assert shown[-1] == "/sys"
+    alone = plan().settings["BindReadOnlyPaths"]
+    assert isinstance(alone, tuple)
+    assert "/sys" not in alone

@@ -7,6 +7,7 @@ every attempt must succeed, or its refusal inside would show nothing.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import mmap
@@ -73,6 +74,17 @@ def call(name: str, *arguments: object, done_by: tuple[int, ...] = ()) -> Callab
         if result < 0 and error not in done_by:
             raise OSError(error, os.strerror(error))
         return int(result)
+
+    return go
+
+
+def writable_mount(path: str) -> Callable[[], object]:
+    """A user other than root may write little there anyway: what counts is how it is mounted."""
+
+    def go() -> object:
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+        return path
 
     return go
 
@@ -333,6 +345,7 @@ CONFINED: tuple[Attempt, ...] = (
     Attempt("use IPv4 datagrams", using(socket.AF_INET, socket.SOCK_DGRAM)),
     Attempt("use IPv6", using(socket.AF_INET6, socket.SOCK_STREAM)),
     Attempt("use raw IPv4", using(socket.AF_INET, socket.SOCK_RAW, 1)),
+    Attempt("have a writable /sys", writable_mount("/sys")),
     Attempt("use packet sockets", using(getattr(socket, "AF_PACKET", 17), socket.SOCK_RAW)),
     Attempt("use netlink", using(getattr(socket, "AF_NETLINK", 16), socket.SOCK_RAW, 0)),
     Attempt("listen to kernel events", using(getattr(socket, "AF_NETLINK", 16), socket.SOCK_RAW, 15)),
@@ -479,6 +492,7 @@ LOOPBACK_CONFINED: tuple[Attempt, ...] = (
     Attempt("use packet sockets", using(getattr(socket, "AF_PACKET", 17), socket.SOCK_RAW)),
     Attempt("use netlink", using(getattr(socket, "AF_NETLINK", 16), socket.SOCK_RAW, 0)),
     Attempt("use raw IPv4", using(socket.AF_INET, socket.SOCK_RAW, 1)),
+    Attempt("have a writable /sys", writable_mount("/sys")),
 )
 """What it does not."""
 
