@@ -11,7 +11,17 @@ from aurora.plan import Action, Plan, Step
 from tests.unit.examples import plan
 
 TEXT = st.text(max_size=8)
-VALUES = st.booleans() | st.integers(0, 2**64 - 1) | TEXT | st.lists(TEXT, max_size=3).map(tuple)
+VALUES = {
+    "Switch": st.booleans(),
+    "Number": st.integers(0, 2**64 - 1),
+    "Word": TEXT,
+    "Words": st.lists(TEXT, max_size=3).map(tuple),
+}
+"""A property has one type: Python's False == 0 would make two plans of equal settings of two texts."""
+
+SETTINGS = st.sets(st.tuples(st.sampled_from(sorted(VALUES)), TEXT), max_size=4).flatmap(
+    lambda names: st.fixed_dictionaries({f"{kind} {rest}": VALUES[kind] for kind, rest in names})
+)
 PLANS = st.builds(
     Plan,
     module=TEXT,
@@ -20,7 +30,7 @@ PLANS = st.builds(
     slice=TEXT,
     profile=st.none() | TEXT,
     folder=TEXT,
-    settings=st.dictionaries(TEXT, VALUES, max_size=4),
+    settings=SETTINGS,
     apparmor=st.lists(TEXT, max_size=3).map(tuple),
     writable=st.lists(TEXT, max_size=3).map(tuple),
     start_timeout_usec=st.integers(0, 2**40),
