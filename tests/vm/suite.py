@@ -20,6 +20,7 @@ SOURCE = debiandir.CHECKOUT
 
 LINTERS: Mapping[str, Sequence[str]] = {
     "ruff": ("python3", "-m", "ruff", "check", "--output-format", "concise", "."),
+    "format": ("python3", "-m", "ruff", "format", "--check", "."),
     "mypy": ("python3", "-m", "mypy", "-p", "aurora", "-p", "tests.vm"),
 }
 """Run in the build tree: it has the Python and the libraries that the project is for."""
