@@ -2,7 +2,7 @@
 
     run, chroot, all, demo   what to type
     cli suite demo           their command lines
-    conftest                 what tests here are given, and the rule that each of them runs
+    conftest rerun           what tests here are given, and the rule that each of them runs
     machine                  a running machine: run, push, reboot, power_cut, wait_until   <- what a test uses
     kept layer state         machines that stay or are thrown away, disks with our package installed
     image guest initrd tree  from Debian packages to a bootable disk

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.vm import debiandir, flavours, hostpackages, kept, layer
+from tests.vm import debiandir, flavours, hostpackages, kept, layer, rerun
 from tests.vm.image import image
 from tests.vm.machine import Machine
 from tests.vm.package import packages
@@ -70,6 +70,12 @@ def other_vm(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Machine
         yield boot
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """A test under which the emulation breaks is run again on another machine."""
+    return rerun.run(item, nextitem)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Bound each test's time: a machine that hangs fails its test, not the whole run."""
@@ -93,6 +99,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test here that was skipped, or was expected to fail, did not show what it is for: it failed."""
+    rerun.note(item, call)
     report = yield
     if _is_here(item) and (report.skipped or hasattr(report, "wasxfail")):
         reason = getattr(report, "wasxfail", "") or report.longrepr or "it passed"

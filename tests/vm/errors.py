@@ -23,6 +23,10 @@ class CommandFailed(RigError):
     """A command in the machine ended with a status other than zero, or did not end in its time."""
 
 
+class EmulationBroke(CommandFailed):
+    """The kernel of an emulated machine panicked: it says nothing about what was tried there."""
+
+
 def tail(text: str, lines: int = 40) -> str:
     """The last `lines` lines of a log: errors are at its end."""
     return "\n".join(text.rstrip().splitlines()[-lines:])

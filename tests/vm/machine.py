@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.vm import accel, cache, qemu, ssh
 from tests.vm.disk import chain
-from tests.vm.errors import CommandFailed, RigError, tail
+from tests.vm.errors import CommandFailed, EmulationBroke, RigError, tail
 from tests.vm.image import Image
 from tests.vm.progress import say, step
 from tests.vm.qmp import Monitor
@@ -217,11 +217,15 @@ class Machine:
         return result
 
     def check_line(self, cmd: str, status: int) -> None:
-        """CommandFailed if `status`, with which `cmd` seemed to end, only means that the machine went away."""
+        """CommandFailed if `status`, with which `cmd` seemed to end, only means that the machine went away.
+
+        EmulationBroke if it went because its kernel panicked in emulation.
+        """
         if status == 255 and not self.line.connected():
             gone = self.process is None or self.process.wait(60)  # a shutdown takes the connection first
             why = "the machine went off meanwhile" if gone else "the connection was lost"
-            raise CommandFailed(f"see the end of `{cmd}`", why, "", self.console_end())
+            kind = EmulationBroke if gone and self._emulation_broke() else CommandFailed
+            raise kind(f"see the end of `{cmd}`", why, "", self.console_end())
 
     def stream(self, command: str) -> subprocess.Popen[bytes]:
         """Start `command` by sh as root with our own stdin (if there is one), stdout and stderr."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.vm.errors import CommandFailed
+from tests.vm import accel, layer
+from tests.vm.errors import CommandFailed, EmulationBroke
 from tests.vm.machine import Machine
 
 
@@ -56,6 +57,14 @@ def test_a_share_is_a_fresh_copy(vm: Machine, tmp_path: Path) -> None:
 def test_the_machine_reaches_nobody(vm: Machine) -> None:
     done = vm.run("timeout 5 bash -c '</dev/tcp/10.0.2.2/22'", check=False)
     assert done.returncode != 0
+
+
+def test_a_panic_in_emulation_is_told_from_a_command_that_fails(vm: Machine) -> None:
+    emulated = accel.accelerator(vm.image.kernel, vm.image.initrd) == "tcg"
+    with layer.ready(vm.image, None) as machine, pytest.raises(CommandFailed) as caught:
+        machine.run("echo c >/proc/sysrq-trigger")
+    assert (type(caught.value) is EmulationBroke) == emulated
+    assert "went off" in str(caught.value)
 
 
 @pytest.mark.deadline(900)
