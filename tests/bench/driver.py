@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.bench import figures, report
+from tests.bench import figures, names, report
 from tests.bench.names import Miss, Series
 from tests.vm import accel, debiandir, flavours, hostpackages, kept, layer
 from tests.vm.cli import guarded
@@ -32,12 +32,30 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/bench/run", description="Measure against peers, in the bench machine.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--quick", action="store_true", help="one round of each: does it work at all")
-    parser.add_argument("--only", default="", metavar="FIGURES", help="some of: start profiles restart short")
-    parser.add_argument("--counts", default="1,10,100", metavar="N,…", help="which N of start")
+    parser.add_argument(
+        "--only", type=phases, default="", metavar="FIGURE,…", help=f"some of: {', '.join(names.PHASES)}"
+    )
+    parser.add_argument("--counts", type=counts, default="1,10,100", metavar="N,…", help="which N of start")
     parser.add_argument("--kept", metavar="NAME", help="in the kept machine of that name, not in one of its own")
     parser.add_argument("--source", type=Path, default=debiandir.CHECKOUT, metavar="DIR", help="instead of this tree")
     chosen = parser.parse_args(arguments)
     return guarded(lambda: _run(chosen))
+
+
+def phases(text: str) -> str:
+    """The phases named in `text`, by commas or spaces, in one form; argparse tells which of them there are not."""
+    words = text.replace(",", " ").split()
+    if unknown := sorted(set(words) - set(names.PHASES)):
+        raise argparse.ArgumentTypeError(f"there is no {', '.join(unknown)}; there are {', '.join(names.PHASES)}")
+    return " ".join(words)
+
+
+def counts(text: str) -> str:
+    """Numbers of modules, with commas between them."""
+    words = text.split(",")
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers from 1 on, such as 1,10")
+    return ",".join(words)
 
 
 def _run(chosen: argparse.Namespace) -> int:

@@ -12,6 +12,9 @@ SHORT = "CPU time of a short command, 10 modules up"
 PROFILES = "compiling and loading 10 AppArmor profiles"
 RESIDENTS = "processes of ours when idle"
 
+PHASES = ("start", "profiles", "restart", "short")
+"""What can be measured by itself; a phase gives one or more figures."""
+
 # Contenders
 FLOOR = "floor: same units, bare"
 OURS_LOADED = "auroractl start, profiles in the kernel"
