@@ -9,6 +9,8 @@ allows is not known here (`plan`), nor which policies and grants there are (`pol
 
     document   bytes -> tables: size, encoding, syntax
     located    the lines of keys, for errors
+    key        what a row of the table of keys is
+    keys_…     the rows
     schema     the table of keys
     values     one value -> what the model holds
     faults     what is wrong with one value
