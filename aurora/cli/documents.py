@@ -223,6 +223,8 @@ def shown_default(key: Key) -> str:
         return '"never"' if _means(key, "never", None) else "none"
     if default == ():
         return "empty"
+    if isinstance(default, tuple):
+        return f"[{', '.join(f'"{word}"' for word in default)}]"
     if isinstance(default, bool):
         return "true" if default else "false"
     if isinstance(default, int):
@@ -247,7 +249,7 @@ def _key(key: Key) -> list[str]:
     if key.bound:
         lines += [".PP", *_prose(f"Bounds: {key.bound}.")]
     example = key.example if key.name == "*" else f"{key.name} = {key.example}"
-    lines += [".PP", f"Default: {escape(shown_default(key))}.", "Example:", _bold(example)]
+    lines += [".PP", *_prose(f"Default: {shown_default(key)}."), "Example:", _bold(example)]
     return [*lines, ".RE"]
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from aurora.manifest import values
 from aurora.manifest.key import SECOND_USEC, Key, TomlType, usec
-from aurora.manifest.model import Readiness, RestartPolicy
+from aurora.manifest.model import Readiness, RestartPolicy, StopSignal
 
 __all__ = ["LIFE"]
 
 _START, _START_BOUND = usec("100ms", "1h")
+_STOP, _STOP_BOUND = usec("100ms", "1h")
 _WATCHDOG, _WATCHDOG_BOUND = usec("100ms", "1h")
 _DELAY, _DELAY_BOUND = usec("0s", "1d")
 _WITHIN, _WITHIN_BOUND = usec("1s", "7d")
+_INTERVAL, _INTERVAL_BOUND = usec("1s", "365d")
+_JITTER, _JITTER_BOUND = usec("0s", "7d")
 
 LIFE: tuple[Key, ...] = (
     Key(
@@ -30,9 +33,28 @@ LIFE: tuple[Key, ...] = (
         type=TomlType.TEXT,
         convert=_START,
         default=90 * SECOND_USEC,
-        doc="A module that is not up by then is stopped and has failed.",
+        doc="A module that is not up by then is stopped and has failed. A oneshot must have ended by then.",
         example='"30s"',
         bound=_START_BOUND,
+    ),
+    Key(
+        table="stop",
+        name="signal",
+        type=TomlType.TEXT,
+        convert=values.choice(StopSignal),
+        default=StopSignal.TERM,
+        doc="The signal that asks the module to end.",
+        example='"SIGINT"',
+    ),
+    Key(
+        table="stop",
+        name="timeout",
+        type=TomlType.TEXT,
+        convert=_STOP,
+        default=15 * SECOND_USEC,
+        doc="A module that has not ended by then is killed.",
+        example='"30s"',
+        bound=_STOP_BOUND,
     ),
     Key(
         table="watchdog",
@@ -51,7 +73,7 @@ LIFE: tuple[Key, ...] = (
         type=TomlType.TEXT,
         convert=values.choice(RestartPolicy),
         default=RestartPolicy.ON_FAILURE,
-        doc="When systemd starts the module again by itself: always, on-failure or no.",
+        doc="When systemd starts the module again by itself: always, on-failure or no. Left out, it is no for a oneshot.",
         example='"always"',
     ),
     Key(
@@ -105,5 +127,66 @@ LIFE: tuple[Key, ...] = (
         example='"10min"',
         bound=_WITHIN_BOUND,
     ),
+    Key(
+        table="schedule",
+        name="calendar",
+        type=TomlType.TEXT,
+        convert=values.calendar,
+        default=None,
+        doc="When a oneshot runs by itself, as systemd.time(7) writes calendar events; systemd-analyze calendar shows"
+        " what one means. The unit is aurora@NAME.timer.",
+        example='"*-*-* 03:30"',
+        bound="at most 128 characters",
+    ),
+    Key(
+        table="schedule",
+        name="interval",
+        type=TomlType.TEXT,
+        convert=_INTERVAL,
+        default=None,
+        doc="A oneshot runs at once and then again this long after each start.",
+        example='"10min"',
+        bound=_INTERVAL_BOUND,
+    ),
+    Key(
+        table="schedule",
+        name="jitter",
+        type=TomlType.TEXT,
+        convert=_JITTER,
+        default=0,
+        doc="Each run is late by a random time of at most this, so that many machines do not act at once.",
+        example='"1min"',
+        bound=_JITTER_BOUND,
+    ),
+    Key(
+        table="schedule",
+        name="catch_up",
+        type=TomlType.BOOLEAN,
+        convert=values.boolean,
+        default=False,
+        doc="Runs at boot when a run of the calendar was missed because the machine was off.",
+        example="true",
+    ),
+    Key(
+        table="order",
+        name="after",
+        type=TomlType.TEXTS,
+        convert=values.module_names,
+        default=(),
+        doc="Modules after which this one starts, where they start at all.",
+        example='["broker"]',
+        bound="at most 64",
+    ),
+    Key(
+        table="order",
+        name="requires",
+        type=TomlType.TEXTS,
+        convert=values.module_names,
+        default=(),
+        doc="Modules without which this one does not run: they are started with it and before it, and it stops when one"
+        " of them does.",
+        example='["broker"]',
+        bound="at most 64",
+    ),
 )
-"""[start], [watchdog] and [restart]."""
+"""[start], [stop], [watchdog], [restart], [schedule] and [order]."""

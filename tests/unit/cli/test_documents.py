@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import tomllib
 import time
 from pathlib import Path
 
@@ -97,6 +98,9 @@ def test_a_default_is_one_that_the_reader_would_read_alike():
     for key in KEYS:
         shown = documents.shown_default(key)
         if key.default is REQUIRED or shown in ("none", "empty"):
+            continue
+        if isinstance(key.default, tuple):
+            assert key.convert(tomllib.loads(f"x = {shown}")["x"]) == key.default
             continue
         word = shown.removeprefix('"').removesuffix('"')
         raw: object = {"true": True, "false": False}.get(word, int(word) if word == shown and word.isdigit() else word)

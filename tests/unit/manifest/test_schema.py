@@ -71,20 +71,35 @@ CHANGES = {
     "module.version": '"2"',
     "module.description": '"Other"',
     "module.entry": '"other.py"',
+    "module.kind": '"oneshot"',
+    "module.owner_may": "[]",
     "environment": 'A = "1"',
+    "credentials.names": '["key"]',
     "limits.cpu": '"1%"',
     "limits.memory_max": '"1M"',
     "limits.memory_high": '"1M"',
     "limits.tasks": "1",
+    "limits.cpu_weight": "7",
+    "limits.io_weight": "7",
+    "limits.io_read_max": '"1M"',
+    "limits.io_write_max": '"1M"',
     "start.readiness": '"notify"',
     "start.timeout": '"1s"',
+    "stop.signal": '"SIGINT"',
+    "stop.timeout": '"1s"',
     "watchdog.timeout": '"1s"',
-    "restart.policy": '"always"',
+    "restart.policy": '"no"',
     "restart.delay": '"2s"',
     "restart.delay_max": '"2min"',
     "restart.steps": "7",
     "restart.give_up_after": "3",
     "restart.give_up_within": '"1h"',
+    "schedule.calendar": '"daily"',
+    "schedule.interval": '"1h"',
+    "schedule.jitter": '"1s"',
+    "schedule.catch_up": "true",
+    "order.after": '["broker"]',
+    "order.requires": '["broker"]',
     "directories.state": "true",
     "directories.cache": "true",
     "directories.logs": "true",
@@ -92,7 +107,15 @@ CHANGES = {
     "sandbox.policy": '"other"',
     "sandbox.grants": '["x"]',
 }
-NEEDS = {"watchdog.timeout": {"start.readiness"}, "restart.give_up_within": {"restart.give_up_after"}}
+NEEDS = {
+    "watchdog.timeout": {"start.readiness"},
+    "restart.give_up_within": {"restart.give_up_after"},
+    "module.kind": {"restart.policy"},  # its default depends on the kind
+    "schedule.calendar": {"module.kind"},
+    "schedule.interval": {"module.kind"},
+    "schedule.jitter": {"module.kind", "schedule.calendar"},
+    "schedule.catch_up": {"module.kind", "schedule.calendar"},
+}
 REQUIRED_LINES = {"module.name": '"hello"', "module.version": '"1.0"', "module.entry": '"run.py"'}
 
 
