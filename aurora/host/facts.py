@@ -9,7 +9,7 @@ from aurora.policy import Owner
 
 __all__ = ["read_facts"]
 
-_CONTROLLERS = {"memory": Feature.MEMORY, "cpu": Feature.CPU, "pids": Feature.PIDS}
+_CONTROLLERS = {"memory": Feature.MEMORY, "cpu": Feature.CPU, "pids": Feature.PIDS, "io": Feature.IO}
 
 
 def read_facts(owner: Owner, *, root: Path = Path("/")) -> Facts:

@@ -60,7 +60,7 @@ def _oneshot(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflic
                 return
         return
     if manifest.start.readiness is Readiness.NOTIFY:
-        why = "a oneshot is up when it has ended, so it cannot say that it is ready"
+        why = "a oneshot is up when it has ended and cannot say that it is ready"
         yield Conflict("start.readiness", why, "leaving it out")
     if manifest.restart.policy is RestartPolicy.ALWAYS:
         yield Conflict("restart.policy", "a oneshot that ended well has done its work", 'policy = "on-failure"')

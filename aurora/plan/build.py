@@ -8,20 +8,13 @@ from aurora.identity import Identity
 from aurora.manifest import Limits, Manifest, Readiness, Restart, RestartPolicy
 from aurora.names import UNENFORCED_VARIABLE
 from aurora.plan.model import Facts, Feature, Plan
+from aurora.plan.reliance import REMEDY, relied_on
 from aurora.policy import Policy
 
 __all__ = ["make_plan"]
 
 STOP_TIMEOUT_USEC = 15_000_000
 """After SIGTERM a module has this long before SIGKILL."""
-_FEATURE_REMEDY = {
-    Feature.APPARMOR: "a kernel started with apparmor=1 security=apparmor",
-    Feature.SECCOMP: "a kernel with CONFIG_SECCOMP_FILTER",
-    Feature.MEMORY: "a kernel started with cgroup_enable=memory (Raspberry Pi OS: /boot/firmware/cmdline.txt)",
-    Feature.CPU: "a kernel with the cpu controller of cgroup v2",
-    Feature.PIDS: "a kernel with the pids controller of cgroup v2",
-    Feature.IP_FILTER: "a kernel with CONFIG_CGROUP_BPF",
-}
 _INTERPRETER = {".py": ("/usr/bin/python3",), ".sh": ("/bin/sh",)}
 
 
@@ -74,19 +67,7 @@ def _show(settings: dict[str, Value], folder: str) -> None:
 
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
-    limits = manifest.limits
-    required = {Feature.APPARMOR}
-    if limits.memory_max_bytes is not None or limits.memory_high_bytes is not None:
-        required.add(Feature.MEMORY)
-    if limits.cpu_share_usec is not None:
-        required.add(Feature.CPU)
-    if limits.tasks_max is not None:
-        required.add(Feature.PIDS)
-    if policy.directives.get("SystemCallFilter"):
-        required.add(Feature.SECCOMP)
-    if policy.directives.get("IPAddressDeny"):
-        required.add(Feature.IP_FILTER)
-    return required
+    return {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
 
 
 def _unenforceable(module: str, feature: Feature) -> Problem:
@@ -94,7 +75,7 @@ def _unenforceable(module: str, feature: Feature) -> Problem:
         f"run the module {module}",
         f"it relies on {feature}, which this machine cannot enforce",
         "",
-        f'{_FEATURE_REMEDY[feature]}, or accept_unenforced = ["{feature}"] in /etc/aurora/core.toml to go without',
+        f'{REMEDY[feature]}, or accept_unenforced = ["{feature}"] in /etc/aurora/core.toml to go without',
     )
 
 

@@ -24,6 +24,8 @@ class Feature(StrEnum):
     """The cpu controller."""
     PIDS = "pids"
     """The pids controller."""
+    IO = "io"
+    """The io controller."""
     IP_FILTER = "ip-filter"
     """BPF programs on cgroups, with which systemd enforces IPAddressDeny=."""
 

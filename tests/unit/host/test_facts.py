@@ -14,6 +14,7 @@ ALL = {
     "proc/sys/kernel/seccomp/actions_avail": "kill_process kill_thread trap errno user_notif trace log allow\n",
     "proc/sys/kernel/unprivileged_bpf_disabled": "2\n",
 }
+CONTROLLERS = {Feature.MEMORY, Feature.CPU, Feature.PIDS, Feature.IO}
 
 
 def features(root: Path, content: dict[str, str]) -> frozenset[Feature]:
@@ -36,8 +37,8 @@ def test_a_machine_that_shows_nothing_has_none(tmp_path: Path) -> None:
     [
         ("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io pids", {Feature.MEMORY}),
         ("sys/fs/cgroup/cgroup.controllers", "cpuset io memory pids", {Feature.CPU}),
-        ("sys/fs/cgroup/cgroup.controllers", "cpu memory", {Feature.PIDS}),
-        ("sys/fs/cgroup/cgroup.controllers", "", {Feature.MEMORY, Feature.CPU, Feature.PIDS}),
+        ("sys/fs/cgroup/cgroup.controllers", "cpu memory", {Feature.PIDS, Feature.IO}),
+        ("sys/fs/cgroup/cgroup.controllers", "", CONTROLLERS),
         ("sys/module/apparmor/parameters/enabled", "N\n", {Feature.APPARMOR}),
         ("proc/sys/kernel/seccomp/actions_avail", "kill_process allow\n", {Feature.SECCOMP}),
     ],
@@ -51,7 +52,7 @@ def test_what_the_kernel_does_not_show_is_not_there(
 @pytest.mark.parametrize(
     ("name", "missing"),
     [
-        ("sys/fs/cgroup/cgroup.controllers", {Feature.MEMORY, Feature.CPU, Feature.PIDS}),
+        ("sys/fs/cgroup/cgroup.controllers", CONTROLLERS),
         ("sys/module/apparmor/parameters/enabled", {Feature.APPARMOR}),
         ("proc/sys/kernel/seccomp/actions_avail", {Feature.SECCOMP}),
         ("proc/sys/kernel/unprivileged_bpf_disabled", {Feature.IP_FILTER}),
