@@ -60,6 +60,16 @@ class Kind(StrEnum):
     """An errno name; `i`."""
     COMMAND = "command"
     """An argument vector, run as it stands: nothing in it is expanded; `a(sasas)`."""
+    SIGNAL = "signal"
+    """A signal's name; `i`."""
+    RATES = "rates"
+    """`/PATH BYTES`: bytes per second of the disk that holds the path; `a(st)`."""
+    CREDENTIALS = "credentials"
+    """`NAME:PATH`: a secret and the file that holds it; `a(ss)`."""
+    CALENDAR = "calendar"
+    """A calendar event of systemd.time(7); `a(ss)`."""
+    ELAPSE = "elapse"
+    """Microseconds after which a timer elapses; `a(st)`."""
 
 
 class Directive(NamedTuple):
@@ -71,7 +81,7 @@ class Directive(NamedTuple):
     """On D-Bus."""
     kind: Kind
     section: str
-    """[Unit], [Service] or [Slice], without the brackets."""
+    """[Unit], [Service] or [Timer], without the brackets."""
     sandbox: bool
     """Whether a policy may set it."""
 
@@ -91,7 +101,7 @@ _ROWS = [
         sandbox=False,
         kinds={
             Kind.TEXT: "Description CollectMode",
-            Kind.WORDS: "Wants After Documentation",
+            Kind.WORDS: "Wants Requires After Documentation",
             Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
             Kind.NUMBER: "StartLimitBurst",
         },
@@ -107,11 +117,24 @@ _ROWS = [
             Kind.NUMBER: "RestartSteps",
             Kind.SHARE: "CPUQuota=CPUQuotaPerSecUSec",
             Kind.BYTES: "MemoryMax MemoryHigh MemorySwapMax",
-            Kind.COUNT: "TasksMax",
-            Kind.FLAG: "DynamicUser CPUAccounting MemoryAccounting TasksAccounting",
+            Kind.COUNT: "TasksMax CPUWeight IOWeight",
+            Kind.RATES: "IOReadBandwidthMax IOWriteBandwidthMax",
+            Kind.SIGNAL: "KillSignal",
+            Kind.CREDENTIALS: "LoadCredential LoadCredentialEncrypted",
+            Kind.FLAG: "RemainAfterExit DynamicUser CPUAccounting MemoryAccounting TasksAccounting",
             Kind.WORDS: "Environment StateDirectory CacheDirectory LogsDirectory RuntimeDirectory",
             Kind.MODE: "StateDirectoryMode CacheDirectoryMode LogsDirectoryMode RuntimeDirectoryMode",
             Kind.PROFILE: "AppArmorProfile",
+        },
+    ),
+    *_rows(
+        "Timer",
+        sandbox=False,
+        kinds={
+            Kind.CALENDAR: "OnCalendar=TimersCalendar",
+            Kind.ELAPSE: "OnActiveSec=TimersMonotonic OnUnitActiveSec=TimersMonotonic",
+            Kind.USEC: "RandomizedDelaySec=RandomizedDelayUSec AccuracySec=AccuracyUSec",
+            Kind.FLAG: "Persistent",
         },
     ),
     *_rows(

@@ -15,6 +15,7 @@ __all__ = [
     "package_name",
     "profile_name",
     "slice_name",
+    "timer_name",
     "unit_name",
 ]
 
@@ -34,6 +35,11 @@ def is_module_name(text: str) -> bool:
 def unit_name(module: str) -> str:
     """`aurora@NAME.service`."""
     return f"aurora@{module}.service"
+
+
+def timer_name(module: str) -> str:
+    """`aurora@NAME.timer`, which starts the unit of its name (systemd.timer(5), Unit=)."""
+    return f"aurora@{module}.timer"
 
 
 def module_of_unit(unit: str) -> str | None:

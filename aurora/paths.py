@@ -55,6 +55,11 @@ class Paths:
         return self.owner / "modules"
 
     @property
+    def owner_credentials(self) -> Path:
+        """One folder a module, one file a credential, for root alone; NAME.cred where it is encrypted."""
+        return self.owner / "credentials"
+
+    @property
     def package_modules(self) -> Path:
         """Where module packages put their payload: one folder a module."""
         return self.root / "usr/lib/aurora/modules"
@@ -120,9 +125,17 @@ class Paths:
         return self.runtime / "link.sock"
 
     def module_state(self, module: str) -> tuple[Path, ...]:
-        """Where systemd keeps a module's own files: state, cache and logs, each private and public path."""
-        return tuple(
-            self.root / "var" / kind / middle / module
-            for kind in ("lib", "cache", "log")
-            for middle in ("private/aurora", "aurora")
+        """What is left of a removed module until it is purged.
+
+        Its state, cache and logs where systemd keeps them, each private and public path; when its timer ran last
+        (systemd.timer(5), Persistent=); its credentials.
+        """
+        return (
+            *(
+                self.root / "var" / kind / middle / module
+                for kind in ("lib", "cache", "log")
+                for middle in ("private/aurora", "aurora")
+            ),
+            self.root / "var/lib/systemd/timers" / f"stamp-aurora@{module}.timer",
+            self.owner_credentials / module,
         )

@@ -8,17 +8,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from aurora.cli import render
-from aurora.emit import apparmor_text, unit_text
+from aurora.emit import apparmor_text, timer_text, unit_text
 from aurora.errors import NotFound, Refused, UsageError
 from aurora.identity import installed
-from aurora.manifest import Manifest, to_json
+from aurora.manifest import Manifest, Schedule, to_json
 from aurora.names import NAME_RULE, is_module_name
 from aurora.paths import Paths
 from aurora.plan import Plan
 from aurora.quantity import format_duration, format_share, format_size
 from aurora.runtime.author import make_module
 from aurora.runtime.control import plan_of
-from aurora.runtime.folders import Planner, read_module
+from aurora.runtime.folders import Planner, owner_file, read_module
 from aurora.runtime.records import read_record, require
 from aurora.update.build import build_package, unpacked
 from aurora.update.package import package_content
@@ -68,7 +68,8 @@ def plan(arguments: SimpleNamespace) -> int:
     """`auroractl plan NAME|DIR`."""
     manifest, made = _subject(arguments.subject)
     if arguments.unit:
-        render.emit(unit_text(made))
+        timer = timer_text(made)
+        render.emit(unit_text(made) + (f"\n# {made.started}\n{timer}" if timer else ""))
     elif arguments.apparmor:
         if made.profile is None:
             raise Refused("print the profile", "this machine has no AppArmor and its owner accepts that")
@@ -87,7 +88,7 @@ def _subject(text: str) -> tuple[Manifest, Plan]:
             manifest = read_module(folder, shown=text)
         return manifest, _trial(manifest, text)
     record = require(paths, text)
-    return read_module(Path(record.folder(paths))), plan_of(paths, Planner(paths), record)
+    return read_module(Path(record.folder(paths)), owner=owner_file(paths, text)), plan_of(paths, Planner(paths), record)
 
 
 def _summary(manifest: Manifest, made: Plan) -> str:
@@ -109,7 +110,10 @@ def _summary(manifest: Manifest, made: Plan) -> str:
             "no limit" if limits.memory_max_bytes is None else f"at most {format_size(limits.memory_max_bytes)}",
         ),
         ("tasks", "no limit" if limits.tasks_max is None else f"at most {limits.tasks_max}"),
-        ("up", f"{manifest.start.readiness}, within {format_duration(manifest.start.timeout_usec)}"),
+        ("up", _up(manifest)),
+        ("schedule", _schedule(manifest.schedule)),
+        ("after", ", ".join(made.after) or "no other module"),
+        ("credentials", ", ".join(manifest.credentials) or "none"),
         ("watchdog", "none" if watchdog is None else format_duration(watchdog)),
         ("restart", "no" if restart.policy == "no" else f"{restart.policy}, after {delays}; {give_up}"),
         ("writes", ", ".join(d for d in made.writable if "/private/" not in d) or "nothing but its own /tmp"),
@@ -118,6 +122,21 @@ def _summary(manifest: Manifest, made: Plan) -> str:
     if made.unenforced:
         rows.append(("not enforced", f"{', '.join(made.unenforced)}, as this machine's owner accepts"))
     return "\n".join(f"{label:>13}: {text}" for label, text in rows)
+
+
+def _up(manifest: Manifest) -> str:
+    within = f"within {format_duration(manifest.start.timeout_usec)}"
+    return f"when it has ended, {within}" if manifest.kind == "oneshot" else f"{manifest.start.readiness}, {within}"
+
+
+def _schedule(schedule: Schedule) -> str:
+    if not schedule.declared:
+        return "none"
+    when = schedule.calendar
+    if schedule.interval_usec is not None:
+        when = f"every {format_duration(schedule.interval_usec)}"
+    late = f", up to {format_duration(schedule.jitter_usec)} late" if schedule.jitter_usec else ""
+    return f"{when}{late}{', missed runs at boot' if schedule.catch_up else ''}"
 
 
 def pack(arguments: SimpleNamespace) -> int:

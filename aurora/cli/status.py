@@ -51,6 +51,8 @@ def listing(arguments: SimpleNamespace) -> int:
 def _state(one: Status) -> str:
     if one.active == "failed":
         return f"failed ({one.result})"
+    if one.scheduled and one.active == "inactive":
+        return "waiting"
     return one.sub if one.active in ("active", "activating") else one.active
 
 
@@ -61,7 +63,9 @@ def _colour(one: Status) -> str | None:
 
 
 def _notes(one: Status) -> list[str]:
-    notes = [f"not enforced: {', '.join(one.unenforced)}"] if one.unenforced else []
+    """What else is to be known; the next run of a schedule first."""
+    next_run = [f"next run in {render.age(one.next_sec - int(time.time()))}"] if one.next_sec > time.time() else []
+    notes = next_run + [f"not enforced: {', '.join(one.unenforced)}"] if one.unenforced else []
     if one.outdated:
         notes.append("runs an older version; auroractl restart " + one.name)
     if not one.enabled:

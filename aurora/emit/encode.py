@@ -30,6 +30,11 @@ SIGNATURES: dict[Kind, str] = {
     Kind.DEVICES: "a(ss)",
     Kind.ERRNO: "i",
     Kind.COMMAND: "a(sasas)",
+    Kind.SIGNAL: "i",
+    Kind.RATES: "a(st)",
+    Kind.CREDENTIALS: "a(ss)",
+    Kind.CALENDAR: "a(ss)",
+    Kind.ELAPSE: "a(st)",
 }
 """The signature of each kind (org.freedesktop.systemd1(5))."""
 
@@ -56,12 +61,27 @@ NAMESPACE_FLAG: dict[str, int] = {
 }
 """CLONE_NEW… flags of include/uapi/linux/sched.h."""
 
+SIGNAL_NUMBER: dict[str, int] = {
+    "SIGHUP": 1,
+    "SIGINT": 2,
+    "SIGQUIT": 3,
+    "SIGUSR1": 10,
+    "SIGUSR2": 12,
+    "SIGTERM": 15,
+}
+"""Numbers of signal(7), the same on x86 and Arm."""
+
 _AF_INET, _AF_INET6 = 2, 10
 _MS_REC = 0x4000  # bind mounts take everything below along (systemd.exec(5), BindReadOnlyPaths= rbind)
 
 
-def bus_values(kind: Kind, value: Value) -> list[object]:
-    """The value in the shape of `SIGNATURES[kind]`; several where the property has to be sent more than once."""
+def bus_values(kind: Kind, value: Value, name: str = "") -> list[object]:
+    """The value in the shape of `SIGNATURES[kind]`; several where the property has to be sent more than once.
+
+    `name` is the directive's, which the properties of timers carry with them.
+    """
+    if kind in (Kind.CALENDAR, Kind.ELAPSE):
+        return [[(name, value)]]
     if not isinstance(value, tuple):
         return [_scalar(kind, value)]
     if kind is Kind.SYSCALLS:
@@ -76,6 +96,8 @@ def _scalar(kind: Kind, value: bool | int | str) -> object:
         return (False, value)  # False: a profile that is not loaded fails the start
     if kind is Kind.ERRNO:
         return int(getattr(errno, str(value)))
+    if kind is Kind.SIGNAL:
+        return SIGNAL_NUMBER[str(value)]
     return value
 
 
@@ -95,6 +117,10 @@ def _list(kind: Kind, words: tuple[str, ...]) -> object:
             return [(word, "ro") for word in words]
         case Kind.DEVICES:
             return [tuple(word.split(" ")) for word in words]
+        case Kind.RATES:
+            return [(path, int(rate)) for path, rate in (word.split(" ") for word in words)]
+        case Kind.CREDENTIALS:
+            return [tuple(word.split(":", 1)) for word in words]
         case Kind.COMMAND:
             # no-env-expand: an argument with a $ in it arrives with a $ in it.
             return [(words[0], list(words), ["no-env-expand"])]

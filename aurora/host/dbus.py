@@ -183,9 +183,11 @@ def _transient_arguments(transient: Transient) -> _Arguments:
     found = _arguments("ss", transient.unit, "replace")
     found += _property_arguments(transient.properties)
     found.append((ord("a"), b"(sa(sv))"))
-    if transient.pin is not None:
-        found += [(ord("r"), b"sa(sv)"), (ord("s"), transient.pin.encode())]
-        found += _property_arguments(transient.pin_properties)
+    pin = [] if transient.pin is None else [(transient.pin, transient.pin_properties)]
+    beside = [] if transient.beside is None else [transient.beside]
+    for name, properties in (*beside, *pin):
+        found += [(ord("r"), b"sa(sv)"), (ord("s"), name.encode())]
+        found += _property_arguments(properties)
         found.append((-1, None))
     found.append((-1, None))
     return found

@@ -94,10 +94,24 @@ class _Unit:
         return [str(word) for word in commands[0][1]]
 
     @property
+    def wants(self) -> list[str]:
+        _, wants = self.properties.get("Wants", ("", []))
+        return wants if isinstance(wants, list) else []
+
+    @property
+    def requires(self) -> list[str]:
+        _, requires = self.properties.get("Requires", ("", []))
+        return requires if isinstance(requires, list) else []
+
+    @property
     def refers_to(self) -> list[str]:
         """Units that stay loaded for as long as this one does."""
-        _, wants = self.properties.get("Wants", ("", []))
-        return [self.text("Slice"), *(wants if isinstance(wants, list) else [])]
+        triggered = [self.name.replace(".timer", ".service")] if self.name.endswith(".timer") else []
+        return [self.text("Slice"), *triggered, *self.wants]
+
+
+_WANTING = {"Slice": "active", "Timer": "waiting"}
+"""Kinds of unit that start what they want and then are in the sub state named."""
 
 
 class _NeverEndsError(Exception):
@@ -125,6 +139,9 @@ class FakeSystemd(Systemd):
                 continue
             unit = _Unit(transient.unit, _as_mapping(transient.properties))
             self._units[unit.name] = unit
+            if transient.beside is not None:
+                name, properties = transient.beside
+                self._units[name] = _Unit(name, _as_mapping(properties))
             if transient.pin is not None:
                 self._units[transient.pin] = _Unit(transient.pin, _as_mapping(transient.pin_properties))
             created.append(unit.name)
@@ -198,13 +215,15 @@ class FakeSystemd(Systemd):
         for name, properties in (
             (transient.unit, transient.properties),
             (transient.pin, transient.pin_properties),
+            *([transient.beside] if transient.beside is not None else []),
         ):
             if name in self._units:
                 return f"Unit {name} was already loaded or has a fragment file."
             for prop, _, _ in properties:
                 if prop not in _KNOWN:
                     return f"Cannot set property {prop}, or unknown property."
-        argv = _Unit(transient.unit, _as_mapping(transient.properties)).argv
+        service = transient.properties if transient.beside is None else transient.beside[1]
+        argv = _Unit(transient.unit, _as_mapping(service)).argv
         if not argv or not argv[0].startswith("/"):
             return f"{argv} is not an absolute path."
         return ""
@@ -230,15 +249,17 @@ class FakeSystemd(Systemd):
         """Start it; the result of its job."""
         if unit.active == "active":
             return "done"
-        if _kind(unit.name) == "Slice":
-            self._enter(unit, "active", "active")
-            for name in unit.refers_to:
+        if _kind(unit.name) in _WANTING:
+            self._enter(unit, "active", _WANTING[_kind(unit.name)])
+            for name in unit.wants:
                 if name in self._units:
                     with suppress(_NeverEndsError):  # a slice waits for none of those that it wants
                         self._started(self._units[name])
             return "done"
         if (home := self._units.get(unit.text("Slice"))) is not None:
             self._enter(home, "active", "active")
+        if any(self._needed(name) != "done" for name in unit.requires):
+            return "dependency"
         program = self.behaviour(unit.name, unit.argv)
         unit.result, unit.code, unit.status, unit.restarts = "success", 0, 0, 0
         kind = unit.text("Type", "simple")
@@ -247,6 +268,12 @@ class FakeSystemd(Systemd):
             return "done" if kind == "simple" else "failed"
         self._pids += 1
         unit.pid = self._pids
+        if kind == "oneshot":
+            if program.status is None:
+                self._enter(unit, "activating", "start")
+                raise _NeverEndsError
+            self._ended(unit, program.status)
+            return "failed" if program.status else "done"
         if kind != "notify":
             self._enter(unit, "active", "running")
             if program.status is not None:
@@ -261,7 +288,14 @@ class FakeSystemd(Systemd):
         self._enter(unit, "active", "running")
         return "done"
 
+    def _needed(self, name: str) -> str:
+        """Start a unit that another requires (systemd.unit(5), Requires=); the result of its job."""
+        return self._started(self._units[name]) if name in self._units else "failed"
+
     def _stopped(self, unit: _Unit) -> str:
+        for one in self._units.values():
+            if unit.name in one.requires and one.active == "active":
+                self._stopped(one)
         if _kind(unit.name) == "Slice":
             for one in self._units.values():
                 if one.text("Slice") == unit.name:

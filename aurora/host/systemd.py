@@ -20,7 +20,7 @@ class BusProperty(NamedTuple):
 
 
 class Transient(NamedTuple):
-    """A transient service to start."""
+    """A transient unit to start."""
 
     unit: str
     properties: Sequence[tuple[str, str, object]]
@@ -28,6 +28,8 @@ class Transient(NamedTuple):
     pin: str | None = None
     """A transient slice that is started beside it and wants it, so that it stays loaded when it stops."""
     pin_properties: Sequence[tuple[str, str, object]] = ()
+    beside: tuple[str, Sequence[tuple[str, str, object]]] | None = None
+    """Another transient unit that is made in the same call and not started, with its properties."""
 
 
 class JobResult(NamedTuple):

@@ -3,9 +3,12 @@
 from aurora.plan.build import make_plan
 from aurora.plan.changes import changes
 from aurora.plan.model import Action, Facts, Feature, Plan, Running, Step
+from aurora.plan.order import find_cycle, in_order, reached
 from aurora.plan.reliance import FEATURE_OF, REMEDY, relied_on
+from aurora.plan.secrets import ENCRYPTED_SUFFIX, Secrets
 
 __all__ = [
+    "ENCRYPTED_SUFFIX",
     "FEATURE_OF",
     "REMEDY",
     "Action",
@@ -13,8 +16,12 @@ __all__ = [
     "Feature",
     "Plan",
     "Running",
+    "Secrets",
     "Step",
     "changes",
+    "find_cycle",
+    "in_order",
     "make_plan",
+    "reached",
     "relied_on",
 ]

@@ -5,21 +5,33 @@ from __future__ import annotations
 from aurora.directives import Value
 from aurora.errors import Problem, Refused
 from aurora.identity import Identity
-from aurora.manifest import Limits, Manifest, Readiness, Restart, RestartPolicy
-from aurora.names import UNENFORCED_VARIABLE
+from aurora.manifest import Limits, Manifest, ModuleKind, Order, Readiness, Restart, RestartPolicy, Schedule, Stop, StopSignal
+from aurora.names import UNENFORCED_VARIABLE, unit_name
 from aurora.plan.model import Facts, Feature, Plan
 from aurora.plan.reliance import REMEDY, relied_on
+from aurora.plan.secrets import Secrets
 from aurora.policy import Policy
 
 __all__ = ["make_plan"]
 
-STOP_TIMEOUT_USEC = 15_000_000
-"""After SIGTERM a module has this long before SIGKILL."""
+DISK = "/var/lib"
+"""Modules and their state are below it, so its disk is the one whose bandwidth is limited."""
+NO_SECRETS = Secrets("")
+TIMER_ACCURACY_USEC = 1_000_000
+"""systemd may put off a timer by a minute to wake up less often, unless told otherwise (systemd.timer(5))."""
 _INTERPRETER = {".py": ("/usr/bin/python3",), ".sh": ("/bin/sh",)}
 
 
-def make_plan(manifest: Manifest, policy: Policy, facts: Facts, *, identity: Identity, folder: str) -> Plan:
-    """The plan for a module staged in `folder` (an absolute path of plain characters).
+def make_plan(
+    manifest: Manifest,
+    policy: Policy,
+    facts: Facts,
+    *,
+    identity: Identity,
+    folder: str,
+    secrets: Secrets = NO_SECRETS,
+) -> Plan:
+    """The plan for a module staged in `folder` (an absolute path of plain characters), its `secrets` as they are.
 
     Refused, naming each, when it relies on features that the machine lacks and the owner has not accepted to
     go without: what is declared is enforced or not started.
@@ -33,6 +45,9 @@ def make_plan(manifest: Manifest, policy: Policy, facts: Facts, *, identity: Ide
         **_program_settings(manifest, folder, missing),
         **_limit_settings(manifest.limits),
         **_restart_settings(manifest.restart),
+        **_stop_settings(manifest.stop),
+        **_order_settings(manifest.order),
+        **secrets.settings(manifest.credentials),
     }
     writable = _directories(manifest, identity, settings)
     _show(settings, folder)
@@ -47,6 +62,10 @@ def make_plan(manifest: Manifest, policy: Policy, facts: Facts, *, identity: Ide
         profile=profile,
         folder=folder,
         settings=settings,
+        timer=_timer(manifest),
+        after=(*manifest.order.requires, *manifest.order.after),
+        requires=manifest.order.requires,
+        credentials=tuple(secrets.file(name) for name in manifest.credentials),
         apparmor=policy.apparmor,
         writable=writable,
         start_timeout_usec=manifest.start.timeout_usec,
@@ -98,6 +117,7 @@ def _identity_settings(manifest: Manifest, identity: Identity) -> dict[str, Valu
 
 def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) -> dict[str, Value]:
     notify = manifest.start.readiness is Readiness.NOTIFY
+    oneshot = manifest.kind is ModuleKind.ONESHOT
     environment = {
         "AURORA_MODULE": manifest.name,
         "PYTHONUNBUFFERED": "1",  # a line printed is a line in the journal
@@ -107,13 +127,14 @@ def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) ->
     # First, so that no variable of the module's own can be taken for it (`runtime.status`).
     unenforced = (f"{UNENFORCED_VARIABLE}={','.join(sorted(missing))}",) if missing else ()
     settings: dict[str, Value] = {
-        "Type": "notify" if notify else "exec",
+        "Type": "oneshot" if oneshot else "notify" if notify else "exec",
         "ExecStart": _argv(manifest.entry, folder),
         "WorkingDirectory": folder,
         "Environment": (*unenforced, *(f"{name}={value}" for name, value in sorted(environment.items()))),
         "TimeoutStartSec": manifest.start.timeout_usec,
-        "TimeoutStopSec": STOP_TIMEOUT_USEC,
     }
+    if oneshot and not manifest.schedule.declared:
+        settings["RemainAfterExit"] = True  # done once since boot is what up means for it
     if notify:
         # Anything but Python may speak through systemd-notify, a child of its own.
         settings["NotifyAccess"] = "main" if manifest.entry[0].endswith(".py") else "all"
@@ -144,6 +165,14 @@ def _limit_settings(limits: Limits) -> dict[str, Value]:
         settings["MemoryHigh"] = limits.memory_high_bytes
     if limits.tasks_max is not None:
         settings["TasksMax"] = limits.tasks_max
+    if limits.cpu_weight is not None:
+        settings["CPUWeight"] = limits.cpu_weight
+    if limits.io_weight is not None:
+        settings["IOWeight"] = limits.io_weight
+    if limits.io_read_max_bytes is not None:
+        settings["IOReadBandwidthMax"] = (f"{DISK} {limits.io_read_max_bytes}",)
+    if limits.io_write_max_bytes is not None:
+        settings["IOWriteBandwidthMax"] = (f"{DISK} {limits.io_write_max_bytes}",)
     return settings
 
 
@@ -159,6 +188,39 @@ def _restart_settings(restart: Restart) -> dict[str, Value]:
     else:
         settings["StartLimitIntervalSec"] = restart.give_up_within_usec
         settings["StartLimitBurst"] = restart.give_up_after
+    return settings
+
+
+def _stop_settings(stop: Stop) -> dict[str, Value]:
+    settings: dict[str, Value] = {"TimeoutStopSec": stop.timeout_usec}
+    if stop.signal is not StopSignal.TERM:
+        settings["KillSignal"] = stop.signal.value
+    return settings
+
+
+def _order_settings(order: Order) -> dict[str, Value]:
+    requires = tuple(unit_name(name) for name in order.requires)
+    after = (*requires, *(unit_name(name) for name in order.after))
+    return {**({"After": after} if after else {}), **({"Requires": requires} if requires else {})}
+
+
+def _timer(manifest: Manifest) -> dict[str, Value]:
+    schedule: Schedule = manifest.schedule
+    if not schedule.declared:
+        return {}
+    settings: dict[str, Value] = {
+        "Description": f"Schedule of the AuroraOS module {manifest.name}",
+        "AccuracySec": TIMER_ACCURACY_USEC,
+    }
+    if schedule.calendar is not None:
+        settings["OnCalendar"] = schedule.calendar
+    if schedule.interval_usec is not None:
+        settings["OnActiveSec"] = 0
+        settings["OnUnitActiveSec"] = schedule.interval_usec
+    if schedule.jitter_usec:
+        settings["RandomizedDelaySec"] = schedule.jitter_usec
+    if schedule.catch_up:
+        settings["Persistent"] = True
     return settings
 
 

@@ -17,7 +17,7 @@ FEATURE_OF: Mapping[str, Feature] = {
     "CPUQuota": Feature.CPU,
     "CPUWeight": Feature.CPU,
     "TasksMax": Feature.PIDS,
-    "IOWeight": Feature.IO,
+    "IOWeight": Feature.IO_WEIGHT,
     "IOReadBandwidthMax": Feature.IO,
     "IOWriteBandwidthMax": Feature.IO,
     "IOReadIOPSMax": Feature.IO,
@@ -40,7 +40,8 @@ REMEDY: Mapping[Feature, str] = {
     Feature.MEMORY: "a kernel started with cgroup_enable=memory (Raspberry Pi OS: /boot/firmware/cmdline.txt)",
     Feature.CPU: "a kernel with the cpu controller of cgroup v2",
     Feature.PIDS: "a kernel with the pids controller of cgroup v2",
-    Feature.IO: "a kernel with the io controller of cgroup v2",
+    Feature.IO: "a kernel with the io controller of cgroup v2, and /var/lib on a disk of its own or the root's",
+    Feature.IO_WEIGHT: "bfq as the disk's scheduler (/sys/block/DISK/queue/scheduler)",
     Feature.IP_FILTER: "a kernel with CONFIG_CGROUP_BPF",
 }
 """What to try where the machine lacks it."""

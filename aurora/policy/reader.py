@@ -17,7 +17,7 @@ FILE_MAX_BYTES = 256 * 1024
 """A longer policy file is refused unread."""
 RULES_MAX = 512
 GRANTS_FILE = "grants.toml"
-OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "io", "ip-filter"})
+OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "io", "io-weight", "ip-filter"})
 """What an owner may accept as missing; the same words as `plan.Feature`."""
 
 

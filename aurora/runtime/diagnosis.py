@@ -22,6 +22,7 @@ _SETUP_STATUS = {
     226: "its view of the file system cannot be set up (NAMESPACE)",
     228: "its system call filter cannot be set up (SECCOMP)",
     231: "its AppArmor profile is not loaded (APPARMOR)",
+    243: "one of its credentials cannot be read (CREDENTIALS)",
     238: "its state directory cannot be made (STATE_DIRECTORY)",
 }
 _RESULT = {
@@ -66,7 +67,10 @@ def diagnose(systemd: Systemd, plan: Plan, job: JobResult, *, since_usec: int) -
     result = str(systemd.get(plan.unit, "Service", "Result", "s"))
     code = _number(systemd.get(plan.unit, "Service", "ExecMainCode", "i"))
     status = _number(systemd.get(plan.unit, "Service", "ExecMainStatus", "i"))
-    why = result_words(result, code, status) if result != "success" else f"its start job ended with {job.result}"
+    if job.result == "dependency":
+        why = f"a module that it requires is not up ({', '.join(plan.requires)})"
+    else:
+        why = result_words(result, code, status) if result != "success" else f"its start job ended with {job.result}"
     lines = read_lines([f"_SYSTEMD_UNIT={plan.unit}"], last=LOG_LINES, since_usec=since_usec)
     if lines:
         why += "\n  its last lines were:" + "".join(f"\n    {line.message}" for line in lines)

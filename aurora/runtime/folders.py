@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from aurora.errors import Denied, HostError, InputError, NotFound, Problem
+from aurora.errors import AuroraError, Denied, HostError, InputError, NotFound, Problem
 from aurora.host.facts import read_facts
+from aurora.host.calendar import calendar_fault
 from aurora.host.files import Entry, folder_entries, read_bounded
 from aurora.identity import Identity
-from aurora.manifest import MANIFEST_MAX_BYTES, Manifest, find_manifest, read_manifest
+from aurora.manifest import MANIFEST_MAX_BYTES, Manifest, Order, find_manifest, read_manifest
 from aurora.paths import Paths
-from aurora.plan import Facts, Plan, make_plan
+from aurora.plan import ENCRYPTED_SUFFIX, Facts, Plan, Secrets, make_plan
 from aurora.policy import FILE_MAX_BYTES, Catalogue, Owner, read_catalogue, read_owner, resolve
+from aurora.runtime.records import Record
 
-__all__ = ["Planner", "folder_digest", "read_module"]
+__all__ = ["Planner", "folder_digest", "orders_of", "owner_file", "read_module"]
 
 _RUN_BY_INTERPRETER = (".py", ".sh")
 
 
-def read_module(folder: Path, *, shown: str | None = None) -> Manifest:
+def owner_file(paths: Paths, module: str) -> Path:
+    """The owner's file for a module, which need not be there."""
+    return paths.owner_modules / f"{module}.toml"
+
+
+def read_module(folder: Path, *, shown: str | None = None, owner: Path | None = None) -> Manifest:
     """The manifest of a module's folder, checked against the folder's content.
 
     NotFound when there is no folder; InputError with all problems of manifest and content at once. `shown` is the
-    name that errors give the folder.
+    name that errors give the folder. `owner` is the owner's file for it, which counts where it is there.
     """
     name = shown if shown is not None else str(folder)
     if not folder.is_dir():
@@ -31,10 +40,22 @@ def read_module(folder: Path, *, shown: str | None = None) -> Manifest:
     entries = folder_entries(folder)
     file = find_manifest((entry.path for entry in entries if not entry.is_folder), folder=name)
     data = _read(folder / file, max_bytes=MANIFEST_MAX_BYTES)
-    manifest = read_manifest(data, file=f"{name}/{file}")
+    owners = None
+    if owner is not None and owner.exists(follow_symlinks=False):
+        owners = (_read(owner, max_bytes=FILE_MAX_BYTES), str(owner))
+    manifest = read_manifest(data, file=f"{name}/{file}", owner=owners)
     if problem := _entry_fault(manifest.entry[0], entries, f"{name}/{file}, key module.entry"):
         raise InputError.of([problem])
     return manifest
+
+
+def orders_of(paths: Paths, records: Iterable[Record]) -> dict[str, Order]:
+    """How installed modules are ordered; one whose manifest cannot be read any more is left out."""
+    found = {}
+    for record in records:
+        with suppress(AuroraError):
+            found[record.name] = read_module(Path(record.folder(paths)), owner=owner_file(paths, record.name)).order
+    return found
 
 
 def _entry_fault(program: str, entries: list[Entry], where: str) -> Problem | None:
@@ -65,6 +86,7 @@ class Planner:
     """Makes plans with this machine's policies, facts and owner's settings, each read once."""
 
     def __init__(self, paths: Paths) -> None:
+        self._paths = paths
         self._owner = _owner(paths)
         self._catalogue = _catalogue(paths)
         self._facts = read_facts(self._owner, root=paths.root)
@@ -78,7 +100,17 @@ class Planner:
         """The plan of a module staged in `folder`; InputError or Refused with all that stands against it."""
         sandbox = manifest.sandbox
         policy = resolve(self._catalogue, sandbox.policy, sandbox.grants, where=file)
-        return make_plan(manifest, policy, self._facts, identity=identity, folder=folder)
+        if manifest.schedule.calendar is not None and (why := calendar_fault(manifest.schedule.calendar)):
+            remedy = 'systemd-analyze calendar, or "daily"'
+            raise InputError.of([Problem("read the schedule", why, f"{file}, key schedule.calendar", remedy)])
+        secrets = _secrets(self._paths, manifest)
+        return make_plan(manifest, policy, self._facts, identity=identity, folder=folder, secrets=secrets)
+
+
+def _secrets(paths: Paths, manifest: Manifest) -> Secrets:
+    folder = paths.owner_credentials / manifest.name
+    encrypted = (name for name in manifest.credentials if (folder / f"{name}{ENCRYPTED_SUFFIX}").exists())
+    return Secrets(str(folder), frozenset(encrypted))
 
 
 def _catalogue(paths: Paths) -> Catalogue:

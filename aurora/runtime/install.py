@@ -14,8 +14,8 @@ from aurora.names import is_module_name
 from aurora.paths import Paths
 from aurora.plan import Action, Plan, Step
 from aurora.runtime.applied import applied_plan, read_running
-from aurora.runtime.control import plan_of
-from aurora.runtime.folders import Planner, folder_digest, read_module
+from aurora.runtime.control import check_order, missing_module, plan_of
+from aurora.runtime.folders import Planner, folder_digest, orders_of, owner_file, read_module
 from aurora.runtime.reconcile import Outcome, release, take_steps
 from aurora.runtime.records import MODULES_MAX, SLOTS, Origin, Record, Removal, read_record, read_records
 
@@ -42,13 +42,14 @@ def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool)
     manifest = read_module(folder)
     planner = Planner(paths)
     # A trial at the place it will have: what cannot be planned is not staged.
-    planner.plan(
-        manifest,
+    trial = planner.plan(
+        read_module(folder, owner=owner_file(paths, manifest.name)),
         identity=installed(manifest.name),
         folder=str(paths.modules / manifest.name / "a"),
         file=str(folder),
     )
     with locked(paths.lock):
+        _check_order(paths, trial)
         before = read_record(paths, manifest.name)
         _check_new(paths, manifest, before)
         # A module that is stopped and being replaced keeps its owner's word about boot.
@@ -67,6 +68,17 @@ def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool)
         write_atomic(paths.records / record.name, gone.to_bytes())
         finish_removals(paths, systemd)
         return Installed(None, before, outcome)
+
+
+def _check_order(paths: Paths, trial: Plan) -> None:
+    """That what the module requires is installed, and that no installed module is after it that it is after."""
+    if not trial.after:
+        return
+    others = {one.name: one for one in read_records(paths) if one.installed and one.name != trial.module}
+    if lacking := [name for name in trial.requires if name not in others]:
+        raise NotFound.of(missing_module(trial.module, name) for name in lacking)
+    after = {name: order.after + order.requires for name, order in orders_of(paths, others.values()).items()}
+    check_order({**after, trial.module: trial.after})
 
 
 def _check_new(paths: Paths, manifest: Manifest, before: Record | None) -> None:
@@ -145,11 +157,19 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool) -> None:
                     "it came as a package",
                     remedy=f"apt remove aurora-module-{name}",
                 )
+            _check_not_required(paths, name)
             removal = Removal.PURGING if purge else Removal.REMOVING
             write_atomic(paths.records / name, record._replace(removal=removal.value).to_bytes())
         finish_removals(paths, systemd)
         if record is None:
             _remove_state(paths, name)
+
+
+def _check_not_required(paths: Paths, name: str) -> None:
+    others = [one for one in read_records(paths) if one.installed and one.name != name]
+    leaning = [module for module, order in orders_of(paths, others).items() if name in order.requires]
+    if leaning:
+        raise Refused(f"remove the module {name}", f"{', '.join(leaning)} require it", remedy="removing these first")
 
 
 def finish_removals(paths: Paths, systemd: Systemd) -> list[str]:

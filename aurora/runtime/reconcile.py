@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from aurora.emit import apparmor_text, service_properties, slice_properties
+from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties
 from aurora.errors import AuroraError, Problem, StartFailed
 from aurora.host.apparmor import load_profiles, unload_profiles
 from aurora.host.systemd import JobResult, Systemd, Transient
-from aurora.names import profile_name, slice_name, unit_name
+from aurora.names import profile_name, slice_name, timer_name, unit_name
 from aurora.paths import Paths
-from aurora.plan import Action, Plan, Step
-from aurora.runtime.applied import forget_plan, remember_plan
+from aurora.plan import Action, Plan, Step, in_order, reached
+from aurora.runtime.applied import forget_plan, read_running, remember_plan
 from aurora.runtime.diagnosis import diagnose, now_usec
 
 __all__ = ["Outcome", "bring_up", "raise_failures", "release", "take_steps"]
@@ -44,6 +45,7 @@ def take_steps(
     with systemd already: it only has to be started.
     """
     gone = [step for step in steps if step.action in (Action.RELEASE, Action.REPLACE)]
+    leaning = _leaning(paths, systemd, steps) if gone else []
     release(
         paths,
         systemd,
@@ -61,7 +63,22 @@ def take_steps(
         elif problem is not None and not keep_failed:
             release(paths, systemd, [step.module])
         outcomes.append(Outcome(step, problem, taken_back))
+    if leaning:
+        # systemd has stopped them with what they require. One whose requirement is not there again stays down.
+        systemd.start([plan.started for plan in leaning], deadline_sec=_deadline_sec(leaning))
     return outcomes
+
+
+def _leaning(paths: Paths, systemd: Systemd, steps: Sequence[Step]) -> list[Plan]:
+    """What runs, is not itself stepped, and requires something that is: first what others of them require."""
+    running = {module: now.plan for module, now in read_running(paths, systemd).items() if now.active and now.plan}
+    leans_on: dict[str, list[str]] = {}
+    for module, plan in running.items():
+        for other in plan.requires:
+            leans_on.setdefault(other, []).append(module)
+    stepped = {step.module for step in steps}
+    found = reached(stepped, leans_on) - stepped
+    return [running[module] for module in in_order({module: running[module].after for module in found})]
 
 
 def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
@@ -77,7 +94,7 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_prof
     """
     if not modules:
         return
-    units = [name for module in modules for name in (unit_name(module), slice_name(module))]
+    units = [name for module in modules for name in (timer_name(module), unit_name(module), slice_name(module))]
     # Stopping the slice stops what runs in it, and with the pin gone systemd drops the unit.
     jobs = systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC)
     bad = [job for job in jobs.values() if not job.ok]
@@ -94,11 +111,13 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_prof
 
 def transient(plan: Plan) -> Transient:
     """The call that gives the plan to systemd."""
+    service = service_properties(plan)
     return Transient(
-        unit=plan.unit,
-        properties=service_properties(plan),
+        unit=plan.started,
+        properties=timer_properties(plan) if plan.timer else service,
         pin=plan.slice,
         pin_properties=slice_properties(plan),
+        beside=(plan.unit, service) if plan.timer else None,
     )
 
 
@@ -106,22 +125,47 @@ def bring_up(
     paths: Paths, systemd: Systemd, plans: Sequence[Plan], *, loaded: frozenset[str] = frozenset()
 ) -> dict[str, Problem]:
     """Load the profiles, submit every start, wait for all; the problem of each module that did not come up."""
-    failed = _load(paths, plans)
-    plans = [plan for plan in plans if plan.module not in failed]
-    if not plans:
+    failed = _without_secrets(plans)
+    failed |= _load(paths, [plan for plan in plans if plan.module not in failed])
+    ready = {plan.module: plan for plan in plans if plan.module not in failed}
+    if not ready:
         return failed
+    # systemd takes a requirement only for a unit that it knows, so what others are after is submitted first.
+    plans = [ready[module] for module in in_order({module: plan.after for module, plan in ready.items()})]
     since_usec = now_usec()
     for plan in plans:
         remember_plan(paths, plan)
-    deadline_sec = max(plan.start_timeout_usec for plan in plans) / 1_000_000
-    deadline_sec += SUBMIT_MARGIN_SEC + SUBMIT_MARGIN_EACH_SEC * len(plans)
+    deadline_sec = _deadline_sec(plans)
     fresh = [transient(plan) for plan in plans if plan.module not in loaded]
-    known = [plan.unit for plan in plans if plan.module in loaded]
+    known = [plan.started for plan in plans if plan.module in loaded]
     jobs = {
         **(systemd.start_transient(fresh, deadline_sec=deadline_sec) if fresh else {}),
         **(systemd.start(known, deadline_sec=deadline_sec) if known else {}),
     }
     return failed | _problems(paths, systemd, plans, jobs, since_usec)
+
+
+def _deadline_sec(plans: Sequence[Plan]) -> float:
+    """All start side by side, but those that are after one another."""
+    timeouts_sec = [plan.start_timeout_usec / 1_000_000 for plan in plans]
+    longest_sec = sum(timeouts_sec) if any(plan.after for plan in plans) else max(timeouts_sec)
+    return longest_sec + SUBMIT_MARGIN_SEC + SUBMIT_MARGIN_EACH_SEC * len(plans)
+
+
+def _without_secrets(plans: Sequence[Plan]) -> dict[str, Problem]:
+    """The problem of each module that has a credential which is not set: systemd would only give a number."""
+    problems = {}
+    for plan in plans:
+        missing = [file for file in plan.credentials if not Path(file).is_file()]
+        if missing:
+            names = ", ".join(file.rpartition("/")[2] for file in missing)
+            problems[plan.module] = Problem(
+                f"start the module {plan.module}",
+                f"its credentials {names} are not set" if len(missing) > 1 else f"its credential {names} is not set",
+                missing[0],
+                f"auroractl credential set {plan.module} {missing[0].rpartition('/')[2]}",
+            )
+    return problems
 
 
 def _load(paths: Paths, plans: Sequence[Plan]) -> dict[str, Problem]:
@@ -142,7 +186,7 @@ def _problems(
 ) -> dict[str, Problem]:
     problems = {}
     for plan in plans:
-        job = jobs[plan.unit]
+        job = jobs[plan.started]
         if not job.ok:
             problems[plan.module] = diagnose(systemd, plan, job, since_usec=since_usec)
             if job.message:  # refused: systemd has created nothing

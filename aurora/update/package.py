@@ -45,7 +45,7 @@ def package_content(manifest: Manifest, *, arch: str) -> Content:
             f"Architecture: {arch}",
             "Section: misc",
             "Priority: optional",
-            "Depends: aurora-core",
+            f"Depends: {', '.join(('aurora-core', *map(package_name, manifest.order.requires)))}",
             "Maintainer: the maker of this module <root@localhost>",
             f"Description: {summary}",
             f" The AuroraOS module {manifest.name}; auroractl status {manifest.name} shows how it runs.",

@@ -11,13 +11,13 @@ from aurora.directives import DIRECTIVES, Value
 from aurora.errors import Refused
 from aurora.identity import foreground, installed
 from aurora.manifest import KEYS
-from aurora.plan import Facts, Feature, make_plan
+from aurora.plan import Facts, Feature, Secrets, make_plan
 from tests.unit.examples import ALL_FEATURES, EVERY, manifest, plan, shipped
 
 FOLDER = "/var/lib/aurora-core/modules/hello/a"
 # A manifest that relies on every feature that a manifest can ask for, and those features.
-HEAVY = '[limits]\ncpu = "20%"\nmemory_max = "64M"\ntasks = 8\n'
-RELIED_ON = EVERY - {Feature.IO}
+HEAVY = '[limits]\ncpu = "20%"\nmemory_max = "64M"\ntasks = 8\nio_read_max = "1M"\nio_weight = 50\n'
+RELIED_ON = EVERY
 
 
 def facts(*features: Feature, accepted: frozenset[Feature] = frozenset()) -> Facts:
@@ -170,6 +170,17 @@ def test_an_entry_becomes_an_argument_vector(entry: str, argv: tuple[str, ...]) 
         ('[limits]\nmemory_max = "64M"', {"MemoryMax": 64 << 20, "MemorySwapMax": 0}),
         ('[limits]\nmemory_high = "48M"', {"MemoryHigh": 48 << 20}),
         ("[limits]\ntasks = 7", {"TasksMax": 7}),
+        ("[limits]\ncpu_weight = 7", {"CPUWeight": 7}),
+        ("[limits]\nio_weight = 7", {"IOWeight": 7}),
+        ('[limits]\nio_read_max = "1M"', {"IOReadBandwidthMax": ("/var/lib 1048576",)}),
+        ('[limits]\nio_write_max = "2M"', {"IOWriteBandwidthMax": ("/var/lib 2097152",)}),
+        ('[stop]\nsignal = "SIGINT"', {"KillSignal": "SIGINT"}),
+        ('[stop]\ntimeout = "5s"', {"TimeoutStopSec": 5_000_000}),
+        ('[order]\nafter = ["clock"]', {"After": ("aurora@clock.service",)}),
+        (
+            '[order]\nrequires = ["broker"]',
+            {"After": ("aurora@broker.service",), "Requires": ("aurora@broker.service",)},
+        ),
         ('[start]\nreadiness = "notify"', {"Type": "notify", "NotifyAccess": "main"}),
         ('[start]\ntimeout = "7s"', {"TimeoutStartSec": 7_000_000}),
         (
@@ -219,7 +230,53 @@ def test_what_may_start_another_program_to_say_that_it_is_ready_may_have_it_do_s
     assert "NotifyAccess" not in plan(entry=entry).settings
 
 
+def test_a_oneshot_has_done_its_work_once_it_ends_and_is_not_run_again() -> None:
+    settings = plan('kind = "oneshot"').settings
+    assert (settings["Type"], settings["RemainAfterExit"], settings["Restart"]) == ("oneshot", True, "no")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "settings"),
+    [
+        ('calendar = "daily"', {"OnCalendar": "daily"}),
+        ('calendar = "daily"\ncatch_up = true', {"OnCalendar": "daily", "Persistent": True}),
+        ('interval = "10min"', {"OnActiveSec": 0, "OnUnitActiveSec": 600_000_000}),
+        (
+            'interval = "10min"\njitter = "30s"',
+            {"OnActiveSec": 0, "OnUnitActiveSec": 600_000_000, "RandomizedDelaySec": 30_000_000},
+        ),
+    ],
+)
+def test_a_schedule_becomes_a_timer_which_is_what_is_started(schedule: str, settings: dict[str, Value]) -> None:
+    made = plan(f'kind = "oneshot"\n[schedule]\n{schedule}')
+    assert made.timer == settings | {"Description": "Schedule of the AuroraOS module hello", "AccuracySec": 1_000_000}
+    assert made.started == "aurora@hello.timer"
+    assert "RemainAfterExit" not in made.settings
+
+
+def test_without_a_schedule_there_is_no_timer() -> None:
+    assert (plan().timer, plan().started) == ({}, "aurora@hello.service")
+
+
+def test_what_it_requires_it_is_after_as_well() -> None:
+    made = plan('[order]\nafter = ["clock"]\nrequires = ["broker"]')
+    assert (made.after, made.requires) == (("broker", "clock"), ("broker",))
+
+
+def test_a_plan_has_the_place_of_a_secret_and_nothing_else_of_it() -> None:
+    secrets = Secrets("/etc/aurora/credentials/hello", frozenset({"sealed"}))
+    declared = manifest('[credentials]\nnames = ["open", "sealed"]')
+    policy = shipped().policies["strict"]
+    made = make_plan(declared, policy, ALL_FEATURES, identity=installed("hello"), folder=FOLDER, secrets=secrets)
+    assert made.settings["LoadCredential"] == ("open:/etc/aurora/credentials/hello/open",)
+    assert made.settings["LoadCredentialEncrypted"] == ("sealed:/etc/aurora/credentials/hello/sealed.cred",)
+    assert made.credentials == ("/etc/aurora/credentials/hello/open", "/etc/aurora/credentials/hello/sealed.cred")
+
+
 THOUGHT_OF = """
+    module.kind module.owner_may credentials.names limits.cpu_weight limits.io_weight limits.io_read_max
+    limits.io_write_max stop.signal stop.timeout schedule.calendar schedule.interval schedule.jitter
+    schedule.catch_up order.after order.requires
     module.name module.version module.description module.entry environment limits.cpu limits.memory_max
     limits.memory_high limits.tasks start.readiness start.timeout watchdog.timeout restart.policy restart.delay
     restart.delay_max restart.steps restart.give_up_after restart.give_up_within directories.state

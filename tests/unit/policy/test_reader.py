@@ -219,7 +219,7 @@ def test_what_an_owner_cannot_accept_is_named_with_what_can_be(value: str) -> No
     problem = owner_problem_of(f"accept_unenforced = {value}")
     assert problem.what == "read the owner's settings"
     assert problem.where == f"{OWNER}, key accept_unenforced"
-    assert "apparmor, cpu, io, ip-filter" in problem.remedy
+    assert "apparmor, cpu, io, io-weight, ip-filter" in problem.remedy
 
 
 def test_an_unknown_setting_of_the_owner_is_named() -> None:
