@@ -88,7 +88,8 @@ def _subject(text: str) -> tuple[Manifest, Plan]:
             manifest = read_module(folder, shown=text)
         return manifest, _trial(manifest, text)
     record = require(paths, text)
-    return read_module(Path(record.folder(paths)), owner=owner_file(paths, text)), plan_of(paths, Planner(paths), record)
+    manifest = read_module(Path(record.folder(paths)), owner=owner_file(paths, text))
+    return manifest, plan_of(paths, Planner(paths), record)
 
 
 def _summary(manifest: Manifest, made: Plan) -> str:

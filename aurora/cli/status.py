@@ -64,8 +64,9 @@ def _colour(one: Status) -> str | None:
 
 def _notes(one: Status) -> list[str]:
     """What else is to be known; the next run of a schedule first."""
-    next_run = [f"next run in {render.age(one.next_sec - int(time.time()))}"] if one.next_sec > time.time() else []
-    notes = next_run + [f"not enforced: {', '.join(one.unenforced)}"] if one.unenforced else []
+    notes = [f"not enforced: {', '.join(one.unenforced)}"] if one.unenforced else []
+    if one.next_sec > time.time():
+        notes.insert(0, f"next run in {render.age(one.next_sec - int(time.time()))}")
     if one.outdated:
         notes.append("runs an older version; auroractl restart " + one.name)
     if not one.enabled:

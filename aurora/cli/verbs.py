@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "VERBS", "Argument", "Takes", "Verb"]
+__all__ = ["GROUPS", "VERBS", "Argument", "Takes", "Verb", "families"]
 
 
 class Takes(StrEnum):
@@ -27,6 +27,8 @@ class Takes(StrEnum):
     """An installed module, a folder or a .deb file."""
     TEXT = "text"
     NUMBER = "number"
+    POLICY = "policy"
+    """The name of a policy."""
 
 
 class Argument(NamedTuple):
@@ -46,6 +48,7 @@ class Verb(NamedTuple):
     """A row: what `auroractl NAME` does and which code does it."""
 
     name: str
+    """One word, or two such as `policy list`: then the first is a family, and no verb has it as its whole name."""
     group: str
     summary: str
     """One line, for the list of verbs."""
@@ -195,6 +198,16 @@ VERBS: tuple[Verb, ...] = (
         "auroractl pack ./hello",
     ),
     Verb(
+        "policy list", "make", "policies that a manifest can name",
+        "One line for each policy of this machine, the owner's own included.",
+        "aurora.cli.policy:listing", (JSON,), "auroractl policy list",
+    ),
+    Verb(
+        "policy show", "make", "show a policy in full",
+        "Prints what a policy is for, its directives as a unit file has them, and its AppArmor rules.",
+        "aurora.cli.policy:show", (Argument("name", "the policy", Takes.POLICY), JSON), "auroractl policy show strict",
+    ),
+    Verb(
         "apply", "core", "make the machine equal to what is installed and enabled",
         "Takes in module packages that came or went, starts what is enabled and not up, restarts what changed and only"
         " that. aurora-core.service runs it at boot and on reload.",
@@ -206,3 +219,13 @@ VERBS: tuple[Verb, ...] = (
     ),
 )  # fmt: skip
 """Every verb, in the order of the help."""
+
+
+def families() -> dict[str, list[Verb]]:
+    """The verbs of two words by their first one, both in the order of the table."""
+    found: dict[str, list[Verb]] = {}
+    for verb in VERBS:
+        first, _, second = verb.name.partition(" ")
+        if second:
+            found.setdefault(first, []).append(verb)
+    return found

@@ -10,7 +10,15 @@ from aurora.emit.encode import SIGNATURES, bus_values
 from aurora.plan import Plan
 from aurora.quantity import format_share
 
-__all__ = ["Property", "service_properties", "slice_properties", "timer_properties", "timer_text", "unit_text"]
+__all__ = [
+    "Property",
+    "directive_lines",
+    "service_properties",
+    "slice_properties",
+    "timer_properties",
+    "timer_text",
+    "unit_text",
+]
 
 PREREQUISITES = ("PrivateTmp", "DynamicUser", "User", "Type")
 """Set first: systemd derives others from them as they arrive, and what is set later wins."""
@@ -74,10 +82,13 @@ def timer_text(plan: Plan) -> str:
 def _text(settings: Mapping[str, Value]) -> str:
     sections: dict[str, list[str]] = {"Unit": [], "Service": [], "Timer": []}
     for name in _ordered(settings):
-        row = DIRECTIVES[name]
-        for value in _text_values(row, settings[name]):
-            sections[row.section].append(f"{name}={value}")
+        sections[DIRECTIVES[name].section] += directive_lines(name, settings[name])
     return "\n".join(f"[{section}]\n" + "\n".join(lines) + "\n" for section, lines in sections.items() if lines)
+
+
+def directive_lines(name: str, value: Value) -> list[str]:
+    """One directive as the lines of a unit file."""
+    return [f"{name}={text}" for text in _text_values(DIRECTIVES[name], value)]
 
 
 def _text_values(row: Directive, value: Value) -> list[str]:

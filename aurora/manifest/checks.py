@@ -84,7 +84,8 @@ def _order(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict
 def _owner_may(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
     for pattern in manifest.owner_may:
         table, _, name = pattern.partition(".")
-        if table == "module" or not any(row.table == table and (row.name in (name, "*") or name == "*") for row in KEYS):
+        known = any(row.table == table and (row.name in (name, "*") or name == "*") for row in KEYS)
+        if table == "module" or not known:
             why = f"{pattern} is not a key that an owner could set"
             yield Conflict("module.owner_may", why, "keys of other tables than [module], such as limits.*")
 

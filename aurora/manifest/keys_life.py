@@ -73,7 +73,8 @@ LIFE: tuple[Key, ...] = (
         type=TomlType.TEXT,
         convert=values.choice(RestartPolicy),
         default=RestartPolicy.ON_FAILURE,
-        doc="When systemd starts the module again by itself: always, on-failure or no. Left out, it is no for a oneshot.",
+        doc="When systemd starts the module again by itself: always, on-failure or no. Left out, it is no for a"
+        " oneshot.",
         example='"always"',
     ),
     Key(

@@ -5,7 +5,18 @@ from __future__ import annotations
 from aurora.directives import Value
 from aurora.errors import Problem, Refused
 from aurora.identity import Identity
-from aurora.manifest import Limits, Manifest, ModuleKind, Order, Readiness, Restart, RestartPolicy, Schedule, Stop, StopSignal
+from aurora.manifest import (
+    Limits,
+    Manifest,
+    ModuleKind,
+    Order,
+    Readiness,
+    Restart,
+    RestartPolicy,
+    Schedule,
+    Stop,
+    StopSignal,
+)
 from aurora.names import UNENFORCED_VARIABLE, unit_name
 from aurora.plan.model import Facts, Feature, Plan
 from aurora.plan.reliance import REMEDY, relied_on

@@ -30,10 +30,10 @@ def in_order(after: Mapping[str, Iterable[str]]) -> list[str]:
 def find_cycle(after: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     """Names of which each is after the next and the last after the first; empty when there is no such cycle."""
     place = {name: number for number, name in enumerate(in_order(after))}
-    # Without a cycle everything that a name is after stands in front of it. Where that does not hold, the two are on one.
-    for name in place:
+    # Without a cycle all that a name is after stands in front of it; where that does not hold, the two are on one.
+    for name, number in place.items():
         for other in after[name]:
-            if other in place and place[other] >= place[name] and (back := _path(other, name, after)):
+            if other in place and place[other] >= number and (back := _path(other, name, after)):
                 return back
     return ()
 

@@ -2,7 +2,7 @@
 
 from aurora.policy.model import Catalogue, Grant, Owner, Policy
 from aurora.policy.reader import FILE_MAX_BYTES, OWNER_FEATURES, read_catalogue, read_owner
-from aurora.policy.resolve import resolve
+from aurora.policy.resolve import find_policy, resolve
 
 __all__ = [
     "FILE_MAX_BYTES",
@@ -11,6 +11,7 @@ __all__ = [
     "Grant",
     "Owner",
     "Policy",
+    "find_policy",
     "read_catalogue",
     "read_owner",
     "resolve",

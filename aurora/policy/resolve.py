@@ -9,7 +9,7 @@ from aurora.directives import Value
 from aurora.errors import InputError, Problem
 from aurora.policy.model import Catalogue, Grant, Policy
 
-__all__ = ["resolve"]
+__all__ = ["find_policy", "resolve"]
 
 
 def resolve(catalogue: Catalogue, policy: str, grants: Iterable[str], *, where: str) -> Policy:
@@ -17,10 +17,12 @@ def resolve(catalogue: Catalogue, policy: str, grants: Iterable[str], *, where: 
 
     InputError with every unknown name at once; `where` is the manifest they stand in.
     """
-    problems = []
-    base = catalogue.policies.get(policy)
-    if base is None:
-        problems.append(_unknown("policy", policy, catalogue.policies, f"{where}, key sandbox.policy"))
+    problems: list[Problem] = []
+    base = None
+    try:
+        base = find_policy(catalogue, policy, where=f"{where}, key sandbox.policy")
+    except InputError as error:
+        problems += error.problems
     known = []
     for name in grants:
         grant = catalogue.grants.get(name)
@@ -33,6 +35,13 @@ def resolve(catalogue: Catalogue, policy: str, grants: Iterable[str], *, where: 
     for grant in known:
         base = _loosened(base, grant)
     return base
+
+
+def find_policy(catalogue: Catalogue, name: str, *, where: str = "") -> Policy:
+    """The policy of that name; InputError with the nearest one's name when there is none."""
+    if name not in catalogue.policies:
+        raise InputError.of([_unknown("policy", name, catalogue.policies, where)])
+    return catalogue.policies[name]
 
 
 def _unknown(kind: str, name: str, known: Iterable[str], where: str) -> Problem:

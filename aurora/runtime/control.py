@@ -58,7 +58,9 @@ def plans_of(paths: Paths, records: Sequence[Record]) -> dict[str, Plan]:
     return plans
 
 
-def with_required(paths: Paths, plans: Mapping[str, Plan], *, known: Mapping[str, Plan] | None = None) -> dict[str, Plan]:
+def with_required(
+    paths: Paths, plans: Mapping[str, Plan], *, known: Mapping[str, Plan] | None = None
+) -> dict[str, Plan]:
     """The plans, and those of all modules that they require, and these in turn, taken from `known` where it has them.
 
     NotFound, naming each, when one of them is not installed; InputError when they are after one another in a circle.
@@ -110,7 +112,9 @@ def start(paths: Paths, systemd: Systemd, names: Sequence[str]) -> list[Outcome]
         same = frozenset(name for name in known if running[name].pinned and running[name].plan == plans[name])
         # A unit that is loaded from another plan holds its name: let it go first.
         release(paths, systemd, [name for name in known if name not in same], keep_profiles=down)
-        systemd.reset_failed([unit for name in sorted(same) for unit in {plans[name].unit, plans[name].started}])  # a start limit does not bind its owner
+        systemd.reset_failed(
+            [unit for name in sorted(same) for unit in {plans[name].unit, plans[name].started}]
+        )  # a start limit does not bind its owner
         steps = [Step(action=Action.START, module=name, plan=plans[name], before=None) for name in down]
         return take_steps(paths, systemd, steps, keep_failed=False, loaded=same)
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from aurora.errors import AuroraError, Denied, HostError, InputError, NotFound, Problem
-from aurora.host.facts import read_facts
 from aurora.host.calendar import calendar_fault
+from aurora.host.facts import read_facts
 from aurora.host.files import Entry, folder_entries, read_bounded
 from aurora.identity import Identity
 from aurora.manifest import MANIFEST_MAX_BYTES, Manifest, Order, find_manifest, read_manifest
@@ -18,7 +18,7 @@ from aurora.plan import ENCRYPTED_SUFFIX, Facts, Plan, Secrets, make_plan
 from aurora.policy import FILE_MAX_BYTES, Catalogue, Owner, read_catalogue, read_owner, resolve
 from aurora.runtime.records import Record
 
-__all__ = ["Planner", "folder_digest", "orders_of", "owner_file", "read_module"]
+__all__ = ["Planner", "folder_digest", "machine_catalogue", "orders_of", "owner_file", "read_module"]
 
 _RUN_BY_INTERPRETER = (".py", ".sh")
 
@@ -88,7 +88,7 @@ class Planner:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._owner = _owner(paths)
-        self._catalogue = _catalogue(paths)
+        self._catalogue = machine_catalogue(paths)
         self._facts = read_facts(self._owner, root=paths.root)
 
     @property
@@ -113,7 +113,8 @@ def _secrets(paths: Paths, manifest: Manifest) -> Secrets:
     return Secrets(str(folder), frozenset(encrypted))
 
 
-def _catalogue(paths: Paths) -> Catalogue:
+def machine_catalogue(paths: Paths) -> Catalogue:
+    """The policies and grants of this machine, the owner's own in the place of the package's of the same name."""
     files = []
     for folder in (paths.policies, paths.owner_policies):
         if folder.is_dir():

@@ -20,7 +20,16 @@ def complete(tmp_path):
     for name in ("hello", "help-desk"):
         (records / name).touch()
     script = tmp_path / "auroractl"
-    script.write_text(completion_bash().replace(str(Paths().records), str(records)))
+    text = completion_bash().replace(str(Paths().records), str(records))
+    for folder, real, policies in (
+        (tmp_path / "package", Paths().policies, ("grants", "open")),
+        (tmp_path / "owner", Paths().owner_policies, ("closed", "open")),
+    ):
+        folder.mkdir()
+        text = text.replace(str(real), str(folder))
+        for policy in policies:
+            (folder / f"{policy}.toml").touch()
+    script.write_text(text)
     work = tmp_path / "work"
     (work / "folder").mkdir(parents=True)
     (work / "a b.deb").touch()
@@ -41,7 +50,17 @@ def complete(tmp_path):
 
 
 def test_bash_offers_every_verb(complete):
-    assert complete("") == [verb.name for verb in VERBS]
+    assert complete("") == list(dict.fromkeys(verb.name.split()[0] for verb in VERBS))
+
+
+def test_bash_offers_the_second_word_and_then_what_the_verb_takes(complete):
+    assert complete("policy", "") == [verb.name.split()[1] for verb in VERBS if verb.name.startswith("policy ")]
+    assert complete("policy", "sh") == ["show"]
+    assert complete("policy", "show", "") == ["open", "closed"]
+    assert complete("policy", "show", "c") == ["closed"]
+    assert complete("policy", "show", "closed", "") == []
+    assert complete("policy", "list", "-") == ["--json", "-h", "--help"]
+    assert complete("policy", "nonsense", "") == []
 
 
 def test_bash_offers_the_verbs_that_begin_so(complete):

@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import tomllib
 import time
+import tomllib
 from pathlib import Path
 
 import pytest

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aurora.cli.main import plain_arguments
 from aurora.cli.parser import make_parser, parse
-from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb
+from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb, families
 from aurora.errors import UsageError
 
 BY_NAME = {verb.name: verb for verb in VERBS}
@@ -39,16 +39,24 @@ def test_a_verbs_example_is_one_that_it_takes(verb: Verb) -> None:
     words = shlex.split(verb.example)
     words = words[1:] if words[0] == "sudo" else words
     if words[0] == "auroractl":
-        assert words[1] == verb.name
-        assert parse(verb, words[2:]) is not None
+        count = len(verb.name.split())
+        assert words[1 : 1 + count] == verb.name.split()
+        assert parse(verb, words[1 + count :]) is not None
     else:
         assert words[0] == "systemctl"
 
 
 @each_verb
 def test_what_reads_can_answer_in_json(verb: Verb) -> None:
-    reads = verb.group == "see" or verb.name in ("check", "plan", "apply", "version")
+    reads = verb.group == "see" or verb.name.startswith("policy ") or verb.name in ("check", "plan", "apply", "version")
     assert ("json" in {argument.name for argument in verb.arguments}) == reads
+
+
+def test_a_verb_has_one_word_or_two_and_a_family_is_no_verb() -> None:
+    for verb in VERBS:
+        assert 1 <= len(verb.name.split(" ")) <= 2
+        assert all(word.isalpha() for word in verb.name.split(" "))
+    assert families().keys().isdisjoint(BY_NAME)
 
 
 def test_no_two_verbs_share_a_name_and_no_two_arguments_of_one_a_flag() -> None:

@@ -58,7 +58,8 @@ def test_a_manifest_may_let_its_owner_set_one_variable_only() -> None:
 
 
 def test_a_manifest_may_let_its_owner_set_nothing() -> None:
-    (problem,) = problems_of("[limits]\ntasks = 4\n", LIMITED.replace('version = "1.0"', 'version = "1.0"\nowner_may = []'))
+    closed = LIMITED.replace('version = "1.0"', 'version = "1.0"\nowner_may = []')
+    (problem,) = problems_of("[limits]\ntasks = 4\n", closed)
     assert problem.remedy == "leaving it out: the module lets nothing be set"
 
 
