@@ -45,6 +45,7 @@ IMPURE = frozenset(
 ONLY_HOST = frozenset({"pystemd", "subprocess", "ctypes"})
 
 LAZY = {
+    ("aurora/cli/credential.py", "getpass"): "only to ask somebody for a secret",
     ("aurora/cli/main.py", "aurora.cli.parser"): "argparse costs half a Python start-up",
     ("aurora/cli/main.py", "json"): "short verbs do without",
     ("aurora/cli/render.py", "json"): "short verbs do without",

@@ -145,7 +145,12 @@ _FILES: tuple[tuple[str, str], ...] = (
         f" where this machine lacks them: {', '.join(sorted(OWNER_FEATURES))}. Without it such a module is refused.",
     ),
     ("owner_policies", "The owner's policies; one of a package's name replaces it."),
-    ("owner_modules", "One file for each module package. The module's state is kept until it is purged."),
+    (
+        "owner_modules",
+        "NAME.toml is the owner's file for a module: keys of its manifest, which they replace. A module package brings"
+        " an empty one, and the module's state is kept until it is purged.",
+    ),
+    ("owner_credentials", "Secrets of modules, for root alone."),
     ("policies", "The package's policies and grants."),
     ("template", "What new copies."),
     ("records", "What is installed, and what starts at boot."),

@@ -155,6 +155,33 @@ VERBS: tuple[Verb, ...] = (
         "sudo auroractl remove --purge hello",
     ),
     Verb(
+        "credential set", "have", "give a module a secret",
+        "Stores a credential that the module's manifest asks for, read from standard input, from a file, or typed in,"
+        " in /etc/aurora/credentials, where only root can read it. systemd hands it to the module as a file in"
+        " $CREDENTIALS_DIRECTORY when it starts. It is never an argument, in an environment or in the journal.",
+        "aurora.cli.credential:store",
+        (
+            _MODULE,
+            Argument("credential", "its name in the manifest", Takes.TEXT),
+            Argument("file", "take what is in this file", Takes.TEXT, ("--file",)),
+            Argument("encrypt", "store it encrypted for this machine (systemd-creds)", Takes.NOTHING, ("--encrypt",)),
+        ),
+        "sudo auroractl credential set uplink api-key --file key.txt",
+    ),
+    Verb(
+        "credential list", "have", "which secrets modules ask for and which are set",
+        "One line for each credential that a module asks for or that is set, never what is in it.",
+        "aurora.cli.credential:listing",
+        (Argument("name", "only those of this module", Takes.MODULE, optional=True), JSON),
+        "sudo auroractl credential list",
+    ),
+    Verb(
+        "credential remove", "have", "forget a module's secret",
+        "Removes a stored credential. The module keeps what it was handed until it stops.",
+        "aurora.cli.credential:remove", (_MODULE, Argument("credential", "its name", Takes.TEXT)),
+        "sudo auroractl credential remove uplink api-key",
+    ),
+    Verb(
         "new", "make", "start a module from the template",
         "Makes the folder NAME here (or in --in DIR) with a manifest and a program that works as it is.",
         "aurora.cli.author:new",

@@ -353,8 +353,10 @@ def module_names(raw: object) -> tuple[str, ...]:
 def credential_names(raw: object) -> tuple[str, ...]:
     """Names of credentials, which are names of files too."""
     fits = _CREDENTIAL.fullmatch
-    form = "letters, digits, _ . and -, at most 64"
-    return _words(raw, "credential", CREDENTIALS_MAX_COUNT, lambda word: fits(word) is not None, form)
+    form = "letters, digits, _ . and -, at most 64, and no .cred at the end, which marks an encrypted one"
+    return _words(
+        raw, "credential", CREDENTIALS_MAX_COUNT, lambda w: fits(w) is not None and not w.endswith(".cred"), form
+    )
 
 
 def key_patterns(raw: object) -> tuple[str, ...]:

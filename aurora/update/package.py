@@ -52,8 +52,10 @@ def package_content(manifest: Manifest, *, arch: str) -> Content:
         )
     )
     note = (
-        f"# Owner's settings for the module {manifest.name}. dpkg keeps this file until the package is purged, and\n"
-        "# the module's state is kept as long as this file is.\n"
+        f"# Owner's settings for the module {manifest.name}: keys of its manifest, which they replace, such as\n"
+        '# [limits]\n# memory_max = "128M"\n'
+        "# systemctl reload aurora-core applies them. dpkg keeps this file until the package is purged, and the\n"
+        "# module's state is kept as long as this file is.\n"
     )
     return Content(
         package=package,
