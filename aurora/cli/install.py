@@ -73,7 +73,7 @@ def remove(arguments: SimpleNamespace) -> int:
         if record is not None and record.installed and record.origin == Origin.PACKAGE:
             _apt(["purge" if arguments.purge else "remove", "--yes", package_name(name)])
         else:
-            remove_module(Paths(), connect(), name, purge=arguments.purge)
+            remove_module(Paths(), connect(), name, purge=arguments.purge, beside=arguments.names)
         render.tell(f"{name} removed" + (", with its state" if arguments.purge else ""))
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -141,10 +142,11 @@ def _bring_in(paths: Paths, systemd: Systemd, plan: Plan) -> Outcome:
     return take_steps(paths, systemd, [step], keep_failed=False)[0]
 
 
-def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool) -> None:
+def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool, beside: Iterable[str] = ()) -> None:
     """Stop and remove a module; with `purge` its state too, also when only state is left of it.
 
-    NotFound when there is nothing of it; Refused when a package brought it (`apt remove` does it).
+    NotFound when there is nothing of it; Refused when a package brought it (`apt remove` does it), or when a module
+    requires it that is not `beside`, which are removed in the same go.
     """
     with locked(paths.lock):
         record = read_record(paths, name)
@@ -157,7 +159,7 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool) -> None:
                     "it came as a package",
                     remedy=f"apt remove aurora-module-{name}",
                 )
-            _check_not_required(paths, name)
+            _check_not_required(paths, name, frozenset(beside))
             removal = Removal.PURGING if purge else Removal.REMOVING
             write_atomic(paths.records / name, record._replace(removal=removal.value).to_bytes())
         finish_removals(paths, systemd)
@@ -165,8 +167,8 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool) -> None:
             _remove_state(paths, name)
 
 
-def _check_not_required(paths: Paths, name: str) -> None:
-    others = [one for one in read_records(paths) if one.installed and one.name != name]
+def _check_not_required(paths: Paths, name: str, going: frozenset[str]) -> None:
+    others = [one for one in read_records(paths) if one.installed and one.name not in going | {name}]
     leaning = [module for module, order in orders_of(paths, others).items() if name in order.requires]
     if leaning:
         raise Refused(f"remove the module {name}", f"{', '.join(leaning)} require it", remedy="removing these first")

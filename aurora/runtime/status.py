@@ -105,7 +105,7 @@ def _status(paths: Paths, record: Record, fields: Mapping[str, str], timer: Mapp
 
 def _next_sec(timer: Mapping[str, str]) -> int:
     """The earlier of the timer's next calendar event and its next time since boot."""
-    found = [_number(timer.get("NextElapseUSecRealtime", "").removeprefix("@"))]
+    found = [_calendar_sec(timer.get("NextElapseUSecRealtime", ""))]
     words = timer.get("NextElapseUSecMonotonic", "").split()
     try:
         since_boot_usec = parse_duration(" ".join(map(_without_fraction, words)))
@@ -113,6 +113,19 @@ def _next_sec(timer: Mapping[str, str]) -> int:
     except ValueError:  # empty or "infinity": no such time
         pass
     return min((one for one in found if one), default=0)
+
+
+def _calendar_sec(text: str) -> int:
+    """Seconds since the epoch of "Thu 2026-11-26 03:31:58 UTC": systemctl prints this one in local time alone."""
+    words = text.split()
+    if len(words) != 4:
+        return 0
+    try:
+        year, month, day = map(int, words[1].split("-"))
+        hour, minute, second = map(int, words[2].split(":"))
+        return int(time.mktime((year, month, day, hour, minute, second, -1, -1, -1)))
+    except (ValueError, OverflowError):
+        return 0
 
 
 def _without_fraction(word: str) -> str:

@@ -54,6 +54,12 @@ def test_a_circle_is_refused_and_named(pair: Rig) -> None:
 def test_what_another_requires_is_not_removed(pair: Rig) -> None:
     with pytest.raises(Refused, match="reader"):
         remove(pair.paths, pair.systemd, "broker", purge=False)
+    for name in ("broker", "reader"):
+        remove(pair.paths, pair.systemd, name, purge=False, beside=("broker", "reader"))
+    assert pair.installed == {}
+
+
+def test_what_is_required_no_more_is_removed(pair: Rig) -> None:
     remove(pair.paths, pair.systemd, "reader", purge=False)
     remove(pair.paths, pair.systemd, "broker", purge=False)
     assert pair.installed == {}
