@@ -104,10 +104,15 @@ class _Unit:
         return requires if isinstance(requires, list) else []
 
     @property
+    def after(self) -> list[str]:
+        _, after = self.properties.get("After", ("", []))
+        return after if isinstance(after, list) else []
+
+    @property
     def refers_to(self) -> list[str]:
         """Units that stay loaded for as long as this one does."""
         triggered = [self.name.replace(".timer", ".service")] if self.name.endswith(".timer") else []
-        return [self.text("Slice"), *triggered, *self.wants]
+        return [self.text("Slice"), *triggered, *self.wants, *self.requires, *self.after]
 
 
 _WANTING = {"Slice": "active", "Timer": "waiting"}

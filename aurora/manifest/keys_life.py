@@ -174,7 +174,8 @@ LIFE: tuple[Key, ...] = (
         type=TomlType.TEXTS,
         convert=values.module_names,
         default=(),
-        doc="Modules after which this one starts, where they start at all.",
+        doc="Modules after which this one starts, where they start at all. When one of them gets another plan, this"
+        " one is restarted behind it.",
         example='["broker"]',
         bound="at most 64",
     ),

@@ -117,6 +117,8 @@ class Running:
     """Whether its slice is up, so that systemd keeps the unit loaded."""
     active: bool
     """Whether the unit is up, on its way up, or waiting for its next restart."""
+    loaded: bool
+    """Whether the unit holds its name: also when it is down and not pinned, while another one refers to it."""
 
 
 class Action(StrEnum):

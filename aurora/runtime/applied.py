@@ -39,6 +39,7 @@ def read_running(paths: Paths, systemd: Systemd, modules: Iterable[str] | None =
     """What systemd holds, by module: of those named, or of all."""
     rows = systemd.list_units(["aurora@*.service", "aurora@*.timer", "aurora-*.slice"])
     active = {row.name: row.active in UP for row in rows}
+    loaded = {row.name for row in rows if row.load == "loaded"}  # else only referred to
     units = {row.name: module for row in rows if (module := module_of_unit(row.name)) is not None}
     found = set(units.values())
     return {
@@ -46,6 +47,7 @@ def read_running(paths: Paths, systemd: Systemd, modules: Iterable[str] | None =
             plan=applied_plan(paths, module),
             pinned=active.get(slice_name(module), False),
             active=active.get(unit_name(module), False) or active.get(timer_name(module), False),
+            loaded=unit_name(module) in loaded,
         )
         for module in sorted(found if modules is None else found & set(modules))
     }

@@ -11,10 +11,10 @@ from aurora.host.systemd import Systemd
 from aurora.identity import installed
 from aurora.names import timer_name
 from aurora.paths import Paths
-from aurora.plan import Action, Plan, Step, find_cycle
+from aurora.plan import Action, Plan, Running, Step, find_cycle
 from aurora.runtime.applied import applied_plan, read_running
 from aurora.runtime.folders import Planner, owner_file, read_module
-from aurora.runtime.reconcile import Outcome, release, take_steps
+from aurora.runtime.reconcile import Outcome, take_steps
 from aurora.runtime.records import Record, read_record, require
 
 __all__ = [
@@ -108,10 +108,7 @@ def start(paths: Paths, systemd: Systemd, names: Sequence[str]) -> list[Outcome]
         plans = with_required(paths, plans_of(paths, records))
         running = read_running(paths, systemd, plans)
         down = [name for name in plans if name not in running or not running[name].active]
-        known = [name for name in down if name in running]
-        same = frozenset(name for name in known if running[name].pinned and running[name].plan == plans[name])
-        # A unit that is loaded from another plan holds its name: let it go first.
-        release(paths, systemd, [name for name in known if name not in same], keep_profiles=down)
+        same = frozenset(_same(plans, running)) & frozenset(down)
         systemd.reset_failed(
             [unit for name in sorted(same) for unit in {plans[name].unit, plans[name].started}]
         )  # a start limit does not bind its owner
@@ -124,11 +121,21 @@ def restart(paths: Paths, systemd: Systemd, names: Sequence[str]) -> list[Outcom
     records = [require(paths, name) for name in dict.fromkeys(names)]
     with locked(paths.lock):
         plans = plans_of(paths, records)
+        same = frozenset(_same(plans, read_running(paths, systemd, plans)))
         steps = [
             Step(action=Action.REPLACE, module=name, plan=plan, before=_other(applied_plan(paths, name), plan))
             for name, plan in plans.items()
         ]
-        return take_steps(paths, systemd, steps, keep_failed=False)
+        return take_steps(paths, systemd, steps, keep_failed=False, loaded=same)
+
+
+def _same(plans: Mapping[str, Plan], running: Mapping[str, Running]) -> list[str]:
+    """The modules whose unit systemd has from this very plan."""
+    return [
+        name
+        for name, plan in plans.items()
+        if name in running and running[name].pinned and running[name].loaded and running[name].plan == plan
+    ]
 
 
 def _other(before: Plan | None, plan: Plan) -> Plan | None:

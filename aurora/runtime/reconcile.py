@@ -42,16 +42,13 @@ def take_steps(
     A replacement that fails is taken back: the plan before is started again. With `keep_failed` a first start that
     fails stays with systemd, which goes on restarting it as the manifest says (that is what boot wants); without
     it, it is released, so that nothing half-made is left. Modules in `loaded` have their unit from the very same plan
-    with systemd already: it only has to be started.
+    with systemd already: it only has to be started, or restarted.
     """
-    gone = [step for step in steps if step.action in (Action.RELEASE, Action.REPLACE)]
-    leaning = _leaning(paths, systemd, steps) if gone else []
-    release(
-        paths,
-        systemd,
-        [step.module for step in gone],
-        keep_profiles=[s.module for s in gone if s.plan is not None],
-    )
+    moved = _moved(paths, systemd, steps, loaded)
+    # Of a schedule only the timer is restarted.
+    _stop(systemd, [step.plan.unit for step in steps if step.module in loaded and step.plan and step.plan.timer])
+    kept = {step.module for step in steps if step.plan is not None} | {plan.module for plan in moved.back}
+    release(paths, systemd, moved.released, keep_profiles=kept)
     outcomes = [Outcome(step, None) for step in steps if step.plan is None]
     wanted = [step for step in steps if step.plan is not None]
     failed = bring_up(paths, systemd, [step.plan for step in wanted if step.plan is not None], loaded=loaded)
@@ -63,22 +60,60 @@ def take_steps(
         elif problem is not None and not keep_failed:
             release(paths, systemd, [step.module])
         outcomes.append(Outcome(step, problem, taken_back))
-    if leaning:
-        # systemd has stopped them with what they require. One whose requirement is not there again stays down.
-        systemd.start([plan.started for plan in leaning], deadline_sec=_deadline_sec(leaning))
+    # One whose requirement is not there again stays down.
+    if moved.back:
+        bring_up(paths, systemd, moved.back)
+    if moved.fallen:
+        systemd.start([plan.started for plan in moved.fallen], deadline_sec=_deadline_sec(moved.fallen))
     return outcomes
 
 
-def _leaning(paths: Paths, systemd: Systemd, steps: Sequence[Step]) -> list[Plan]:
-    """What runs, is not itself stepped, and requires something that is: first what others of them require."""
-    running = {module: now.plan for module, now in read_running(paths, systemd).items() if now.active and now.plan}
-    leans_on: dict[str, list[str]] = {}
-    for module, plan in running.items():
-        for other in plan.requires:
-            leans_on.setdefault(other, []).append(module)
+class _Moved(NamedTuple):
+    """What steps do to units, beyond starting those that they name; first what others of them are after."""
+
+    released: list[str]
+    """Modules whose units go: for good, or because a name is wanted for another plan.
+
+    A unit that is down holds its name for as long as another refers to it (CollectMode= in systemd.unit(5)), so all
+    that are after such a module go with it.
+    """
+    back: list[Plan]
+    """Of these, what no step names and ran: to come up again."""
+    fallen: list[Plan]
+    """What systemd stops with what it requires, and keeps: to be started again."""
+
+
+def _moved(paths: Paths, systemd: Systemd, steps: Sequence[Step], loaded: frozenset[str]) -> _Moved:
+    here = read_running(paths, systemd, [step.module for step in steps])
+    holding = {module for module, now in here.items() if now.loaded}
+    gone = [step for step in steps if step.action != Action.START or step.module in holding - loaded]
+    if not gone:
+        return _Moved([], [], [])
+    running = {module: now for module, now in read_running(paths, systemd).items() if now.loaded and now.plan}
+    plans = {module: now.plan for module, now in running.items() if now.plan is not None}
     stepped = {step.module for step in steps}
-    found = reached(stepped, leans_on) - stepped
-    return [running[module] for module in in_order({module: running[module].after for module in found})]
+    released = {step.module for step in gone} - loaded
+    renewed = {step.module for step in gone if step.plan is not None} - loaded
+    dropped = reached(renewed, _reversed({module: plan.after for module, plan in plans.items()})) - stepped
+    leaning = reached(
+        {step.module for step in gone}, _reversed({module: plan.requires for module, plan in plans.items()})
+    )
+    order = in_order({module: plan.after for module, plan in plans.items()})
+    up = [module for module in order if running[module].active]
+    return _Moved(
+        released=sorted(released | dropped),
+        back=[plans[module] for module in up if module in dropped],
+        fallen=[plans[module] for module in up if module in leaning - dropped - stepped],
+    )
+
+
+def _reversed(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """The same edges, from their ends."""
+    found: dict[str, list[str]] = {}
+    for start, ends in edges.items():
+        for end in ends:
+            found.setdefault(end, []).append(start)
+    return found
 
 
 def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
@@ -96,17 +131,20 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_prof
         return
     units = [name for module in modules for name in (timer_name(module), unit_name(module), slice_name(module))]
     # Stopping the slice stops what runs in it, and with the pin gone systemd drops the unit.
-    jobs = systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC)
-    bad = [job for job in jobs.values() if not job.ok]
-    if bad:
-        raise StartFailed(
-            "stop a module", f"systemd ended the job with {bad[0].result} {bad[0].message}", where=bad[0].unit
-        )
+    _stop(systemd, units)
     systemd.reset_failed(units)
     kept = set(keep_profiles)
     unload_profiles(paths, frozenset(profile_name(module) for module in modules if module not in kept))
     for module in modules:
         forget_plan(paths, module)
+
+
+def _stop(systemd: Systemd, units: Sequence[str]) -> None:
+    bad = [job for job in systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC).values() if not job.ok] if units else []
+    if bad:
+        raise StartFailed(
+            "stop a module", f"systemd ended the job with {bad[0].result} {bad[0].message}", where=bad[0].unit
+        )
 
 
 def transient(plan: Plan) -> Transient:
@@ -140,7 +178,8 @@ def bring_up(
     known = [plan.started for plan in plans if plan.module in loaded]
     jobs = {
         **(systemd.start_transient(fresh, deadline_sec=deadline_sec) if fresh else {}),
-        **(systemd.start(known, deadline_sec=deadline_sec) if known else {}),
+        # In one call: a kill between stopping and starting would leave it down, as if its owner had stopped it.
+        **(systemd.restart(known, deadline_sec=deadline_sec) if known else {}),
     }
     return failed | _problems(paths, systemd, plans, jobs, since_usec)
 

@@ -173,6 +173,19 @@ def test_a_unit_that_failed_holds_its_name_until_it_is_reset_even_without_its_pi
     assert active(systemd) == {}
 
 
+@pytest.mark.parametrize("relation", ["After", "Requires"])
+def test_a_unit_that_another_one_refers_to_holds_its_name_though_it_is_down(systemd: Systemd, relation: str) -> None:
+    leaning = transient(*STAYS, unit=OTHER, more=[(relation, "as", [UNIT])])
+    started(systemd, pinned(*STAYS), leaning)
+    systemd.stop([UNIT, PIN], deadline_sec=DEADLINE_SEC)
+    up = {OTHER: "active"} if relation == "After" else {}
+    assert {name: state for name, state in active(systemd).items() if state == "active"} == up
+    (job,) = started(systemd, pinned(*LISTENS))
+    assert job.ok == (not up), job
+    systemd.stop([UNIT, PIN, OTHER], deadline_sec=DEADLINE_SEC)
+    assert active(systemd) == {}
+
+
 @pytest.mark.parametrize("up", [True, False])
 def test_a_second_start_of_a_pinned_name_is_refused_and_changes_nothing(systemd: Systemd, up: bool) -> None:
     started(systemd, pinned(*STAYS))

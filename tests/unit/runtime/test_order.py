@@ -7,7 +7,7 @@ import pytest
 from aurora.errors import InputError, NotFound, Refused
 from aurora.names import unit_name
 from aurora.runtime.apply import apply
-from aurora.runtime.control import enable, restart, start
+from aurora.runtime.control import enable, restart, start, stop
 from aurora.runtime.install import install_folder, remove
 from tests.unit.runtime.rig import BAD, Rig
 
@@ -95,3 +95,42 @@ def test_one_whose_requirement_does_not_come_up_is_told_so(pair: Rig) -> None:
     assert problems["broker"] is not None
     assert problems["reader"] is not None
     assert "a module that it requires is not up (broker)" in problems["reader"].why
+
+
+@pytest.fixture
+def loose(rig: Rig) -> Rig:
+    """broker, and a reader that only comes after it; both up."""
+    for name, more in (("broker", ""), ("reader", '[order]\nafter = ["broker"]\n')):
+        install_folder(rig.paths, rig.systemd, rig.module(name=name, more=more), start=True)
+    return rig
+
+
+def test_one_that_is_after_another_is_left_alone_while_that_restarts(loose: Rig) -> None:
+    before = loose.pid("reader"), loose.pid("broker")
+    restart(loose.paths, loose.systemd, ["broker"])
+    assert loose.running == {"broker": "1", "reader": "1"}
+    assert loose.pid("reader") == before[0]
+    assert loose.pid("broker") != before[1]
+
+
+def test_one_that_is_after_another_comes_up_again_with_the_others_new_version(loose: Rig) -> None:
+    install_folder(loose.paths, loose.systemd, loose.module(name="broker", version="2"), start=True)
+    assert loose.running == {"broker": "2", "reader": "1"}
+
+
+def test_one_that_is_after_another_outlives_it_and_does_not_hinder_its_return(loose: Rig) -> None:
+    before = loose.pid("reader")
+    remove(loose.paths, loose.systemd, "broker", purge=False)
+    assert loose.running == {"reader": "1"}
+    assert loose.pid("reader") == before
+    install_folder(loose.paths, loose.systemd, loose.module(name="broker", version="2"), start=False)
+    start(loose.paths, loose.systemd, ["broker"])
+    assert loose.running == {"broker": "2", "reader": "1"}
+
+
+def test_one_that_is_after_another_and_was_stopped_stays_down(loose: Rig) -> None:
+    stop(loose.paths, loose.systemd, ["reader"])
+    install_folder(loose.paths, loose.systemd, loose.module(name="broker", version="2"), start=True)
+    assert loose.running == {"broker": "2"}
+    start(loose.paths, loose.systemd, ["reader"])
+    assert loose.running == {"broker": "2", "reader": "1"}
