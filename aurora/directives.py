@@ -47,15 +47,19 @@ class Kind(StrEnum):
     NAMESPACES = "namespaces"
     """Namespace types to allow; a mask, `t`."""
     ADDRESSES = "addresses"
-    """IP networks, or `any`; `a(iayu)`."""
+    """IP networks, `any`, or `lan`: the plan puts the networks that the machine is on there; `a(iayu)`."""
     PROFILE = "profile"
     """An AppArmor profile that must be loaded; `(bs)`."""
     BINDS = "binds"
     """Paths to show in the module's view, at their own place; a `-` in front: if there; `a(ssbt)`."""
+    GROUPS = "groups"
+    """Groups, or `of:/dev/PATH`: the plan puts the group of that device there; `as`."""
     EMPTIED = "emptied"
     """Paths under which the module sees an empty, read-only file system; `a(ss)`."""
     DEVICES = "devices"
-    """`/dev/PATH rwm`; `a(ss)`."""
+    """`/dev/PATH rwm`, or `char-NAME rwm` for all of one kernel driver (/proc/devices); `a(ss)`."""
+    SOCKETS = "sockets"
+    """Ports that may be bound, TCP and UDP: numbers, or `any`; `a(iiqq)`."""
     ERRNO = "errno"
     """An errno name; `i`."""
     COMMAND = "command"
@@ -101,7 +105,7 @@ _ROWS = [
         sandbox=False,
         kinds={
             Kind.TEXT: "Description CollectMode",
-            Kind.WORDS: "Wants Requires After Documentation",
+            Kind.WORDS: "Wants Requires After Documentation OnFailure",
             Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
             Kind.NUMBER: "StartLimitBurst",
         },
@@ -151,12 +155,14 @@ _ROWS = [
             Kind.NAMESPACES: "RestrictNamespaces",
             Kind.FAMILIES: "RestrictAddressFamilies",
             Kind.CAPABILITIES: "CapabilityBoundingSet AmbientCapabilities",
-            Kind.WORDS: "SystemCallArchitectures InaccessiblePaths SupplementaryGroups",
+            Kind.WORDS: "SystemCallArchitectures InaccessiblePaths ReadWritePaths",
+            Kind.GROUPS: "SupplementaryGroups",
             Kind.SYSCALLS: "SystemCallFilter",
             Kind.ERRNO: "SystemCallErrorNumber",
             Kind.ADDRESSES: "IPAddressDeny IPAddressAllow",
             Kind.EMPTIED: "TemporaryFileSystem",
-            Kind.BINDS: "BindReadOnlyPaths",
+            Kind.BINDS: "BindReadOnlyPaths BindPaths",
+            Kind.SOCKETS: "SocketBindAllow SocketBindDeny",
             Kind.DEVICES: "DeviceAllow",
         },
     ),

@@ -10,10 +10,13 @@ __all__ = [
     "NAME_MAX_LENGTH",
     "NAME_RULE",
     "UNENFORCED_VARIABLE",
+    "incident_unit",
     "is_module_name",
     "module_of_unit",
     "package_name",
     "profile_name",
+    "safe_hook_unit",
+    "safe_unit",
     "slice_name",
     "timer_name",
     "unit_name",
@@ -56,6 +59,21 @@ def slice_name(module: str) -> str:
 def profile_name(module: str) -> str:
     """The AppArmor profile."""
     return f"aurora.{module}"
+
+
+def incident_unit(instance: str) -> str:
+    """What systemd starts when the module of that name fails; for the module's safe state, NAME.safe."""
+    return f"aurora-incident@{instance}.service"
+
+
+def safe_hook_unit(module: str) -> str:
+    """What brings a module into its safe state: units/aurora-safe-state@.service."""
+    return f"aurora-safe-state@{module}.service"
+
+
+def safe_unit(module: str) -> str:
+    """The transient unit that the command of `safe_state` runs in."""
+    return f"aurora-safe@{module}.service"
 
 
 def package_name(module: str) -> str:

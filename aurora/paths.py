@@ -90,6 +90,16 @@ class Paths:
         return self.state / "modules"
 
     @property
+    def incidents(self) -> Path:
+        """What was known of the last failures: one file a module."""
+        return self.state / "incidents"
+
+    @property
+    def safe_runs(self) -> Path:
+        """When each module was last brought into its safe state: one file a module."""
+        return self.state / "safe-state"
+
+    @property
     def cache(self) -> Path:
         """AppArmor profiles, as text and compiled; all of it can be made again."""
         return self.root / "var/cache/aurora-core"
@@ -110,9 +120,19 @@ class Paths:
         return self.runtime / "applied"
 
     @property
+    def shared_limits(self) -> Path:
+        """What each slice was held to before commands of `auroractl exec` ran in it."""
+        return self.runtime / "exec"
+
+    @property
     def profiles(self) -> Path:
         """The AppArmor profiles that were loaded since boot, as text."""
         return self.runtime / "apparmor"
+
+    @property
+    def safe_decisions(self) -> Path:
+        """For which run of a module its safe state was started: one file a module, and the lock of each."""
+        return self.runtime / "safe-state"
 
     @property
     def lock(self) -> Path:

@@ -24,12 +24,13 @@ _SHOWN = {
     Takes.SUBJECT: "NAME|DIR|DEB",
     Takes.NUMBER: "N",
     Takes.POLICY: "POLICY",
+    Takes.COMMAND: "-- CMD [ARG...]",
 }
 
 
 def shown_value(argument: Argument) -> str:
     """What stands for the argument's value in a synopsis; empty for a switch."""
-    return _SHOWN.get(argument.takes, argument.name.upper())
+    return "|".join(argument.choices) or _SHOWN.get(argument.takes, argument.name.upper())
 
 
 def _options(verb: Verb) -> list[Argument]:
@@ -37,12 +38,12 @@ def _options(verb: Verb) -> list[Argument]:
 
 
 def _place(verb: Verb) -> Argument | None:
-    """The verb's first positional argument; no verb has two kinds of them."""
+    """The verb's first positional argument; no verb has two kinds of them, but for a command after --."""
     return next(iter(_places(verb)), None)
 
 
 def _places(verb: Verb) -> list[Argument]:
-    return [argument for argument in verb.arguments if not argument.flags]
+    return [one for one in verb.arguments if not one.flags and one.takes is not Takes.COMMAND]
 
 
 def _first_words() -> list[str]:
@@ -93,7 +94,7 @@ _auroractl_policies() {
 
 _auroractl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb=${COMP_WORDS[1]}
-    local flags takes seconds='' most=1 given=0 at first=2
+    local flags takes choices seconds='' most=1 given=0 at first=2
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         mapfile -t COMPREPLY < <(compgen -W '@VERBS@' -- "$cur")
@@ -116,6 +117,12 @@ _auroractl() {
     # What stands already: switches, options with their values, and the words that are counted here. most=0: any number.
     for ((at = first; at < COMP_CWORD; at++)); do
         case "$verb ${COMP_WORDS[at]}" in
+            @COMMANDS@)
+                # From here on the words are another program's.
+                ((COMP_CWORD > at + 1)) && compopt -o default && return
+                mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+                return
+                ;;
             @VALUED@) ((++at)) ;;
             *' -'*) ;;
             *) ((++given)) ;;
@@ -133,6 +140,7 @@ _auroractl() {
         module) _auroractl_modules ;;
         policy) _auroractl_policies ;;
         folder) compopt -o dirnames ;;
+        choice) mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$cur") ;;
         package | source | subject)
             compopt -o filenames -o plusdirs
             mapfile -t COMPREPLY < <(compgen -f -X '!*.deb' -- "$cur")
@@ -160,12 +168,14 @@ def completion_bash() -> str:
             if option.takes is not Takes.NOTHING:
                 words = [f"'{verb.name} {flag}'" for flag in option.flags]
                 valued += words
-                values.append(f"        {' | '.join(words)}) takes={option.takes} ;;")
+                choices = f" choices='{' '.join(option.choices)}'" if option.choices else ""
+                values.append(f"        {' | '.join(words)}) takes={option.takes}{choices} ;;")
     script = _BASH.replace("@RECORDS@", _records()).replace("@VERBS@", " ".join(_first_words()))
     script = script.replace("@POLICIES@", ",".join(_policy_folders()))
     script = script.replace("@FAMILIES@", "\n".join(_bash_families()))
     script = script.replace("@ARGUMENTS@", "\n".join(arguments)).replace("@VALUES@", "\n".join(values))
-    return script.replace("@VALUED@", " | ".join(valued))
+    commands = [f"'{verb.name} --'" for verb in VERBS if verb.command is not None]
+    return script.replace("@VALUED@", " | ".join(valued)).replace("@COMMANDS@", " | ".join(commands))
 
 
 def _bash_pattern(name: str) -> str:
@@ -237,6 +247,7 @@ _ZSH_ACTIONS = {
     Takes.POLICY: "_auroractl_policies",
     Takes.TEXT: " ",
     Takes.NUMBER: " ",
+    Takes.COMMAND: "_normal",
 }
 
 
@@ -252,7 +263,8 @@ def _zsh_option(option: Argument) -> str:
     flags = "{" + ",".join(option.flags) + "}" if len(option.flags) > 1 else option.flags[0]
     value = ""
     if option.takes is not Takes.NOTHING:
-        value = f":{_zsh_quoted(shown_value(option))}:{_ZSH_ACTIONS[option.takes]}"
+        action = f"({' '.join(option.choices)})" if option.choices else _ZSH_ACTIONS[option.takes]
+        value = f":{_zsh_quoted(shown_value(option))}:{action}"
     about = f"[{_zsh_quoted(option.help)}]{value}'"
     return f"'{alone}'{flags}'{about}" if alone else f"'{flags}{about}"
 
@@ -267,6 +279,8 @@ def completion_zsh() -> str:
         for at, place in enumerate(_places(verb), 1):
             count = "*" if place.many else str(at)
             words.append(f"'{count}:{_zsh_quoted(place.help)}:{_ZSH_ACTIONS[place.takes]}'")
+        if verb.command is not None:
+            words.append(f"'*::{_zsh_quoted(verb.command.help)}:{_ZSH_ACTIONS[Takes.COMMAND]}'")
         body = " \\\n                ".join(words)
         arguments.append(
             f"        {_bash_pattern(verb.name)})\n            _arguments \\\n                {body}\n            ;;"
@@ -357,6 +371,8 @@ def _fish_option(option: Argument) -> Iterator[str]:
     yield f"--description {_fish_quoted(option.help)}"
     if option.takes is not Takes.NOTHING:
         yield "--exclusive"
+        if option.choices:
+            yield f"--arguments {_fish_quoted(' '.join(option.choices))}"
         for action in _FISH_ACTIONS.get(option.takes, ()):
             yield f"--arguments {_fish_quoted(action)}"
 

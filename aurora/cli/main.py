@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import SimpleNamespace
 
-from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb, families
+from aurora.cli.verbs import GROUPS, INTERNAL, VERBS, Takes, Verb, families, split_command
 from aurora.errors import AuroraError, UsageError
 
 __all__ = ["main", "overview", "plain_arguments"]
@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             status = _run(list(argv))
         except AuroraError as error:
-            _complain(error, as_json="--json" in argv)
+            _complain(error, as_json="--json" in _own_words(argv))
             status = error.exit_status
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -34,6 +34,14 @@ def main(argv: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
     return status
+
+
+def _own_words(argv: Sequence[str]) -> Sequence[str]:
+    """The words that are for us and not for a command after them."""
+    for verb in VERBS:
+        if verb.command is not None and argv and argv[0] == verb.name:
+            return split_command(verb, argv)[0]
+    return argv
 
 
 def _run(argv: list[str]) -> int:
@@ -60,7 +68,7 @@ def _run(argv: list[str]) -> int:
 
 def _find(argv: list[str]) -> Verb | None:
     """The verb that the command line begins with; None when it asks for the help of a family."""
-    for verb in VERBS:
+    for verb in (*VERBS, *INTERNAL):
         if verb.name.split() == argv[: verb.name.count(" ") + 1]:
             return verb
     family = families().get(argv[0])
@@ -77,11 +85,16 @@ def plain_arguments(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
 
     None for everything else, errors included: argparse then reads them, and says what is wrong.
     """
+    words, command = split_command(verb, words)
+    if verb.command is not None and not command:
+        return None
     values: dict[str, object] = {}
     switches = {}
     places = []
     for argument in verb.arguments:
-        if argument.flags:
+        if argument.takes is Takes.COMMAND:
+            values[argument.name] = command
+        elif argument.flags:
             values[argument.name] = False if argument.takes is Takes.NOTHING else argument.default
             switches.update(dict.fromkeys(argument.flags, argument) if argument.takes is Takes.NOTHING else {})
         else:

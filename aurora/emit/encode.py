@@ -7,7 +7,7 @@ import ipaddress
 
 from aurora.directives import Kind, Value
 
-__all__ = ["SIGNATURES", "bus_values"]
+__all__ = ["SIGNATURES", "bus_values", "system_calls"]
 
 SIGNATURES: dict[Kind, str] = {
     Kind.FLAG: "b",
@@ -28,6 +28,8 @@ SIGNATURES: dict[Kind, str] = {
     Kind.BINDS: "a(ssbt)",
     Kind.EMPTIED: "a(ss)",
     Kind.DEVICES: "a(ss)",
+    Kind.GROUPS: "as",
+    Kind.SOCKETS: "a(iiqq)",
     Kind.ERRNO: "i",
     Kind.COMMAND: "a(sasas)",
     Kind.SIGNAL: "i",
@@ -85,10 +87,22 @@ def bus_values(kind: Kind, value: Value, name: str = "") -> list[object]:
     if not isinstance(value, tuple):
         return [_scalar(kind, value)]
     if kind is Kind.SYSCALLS:
-        allowed = [word for word in value if not word.startswith("~")]
-        refused = [word[1:] for word in value if word.startswith("~")]
-        return [(True, allowed), *([(False, refused)] if refused else [])]
+        return [(allowed, words) for allowed, words in system_calls(value)]
     return [_list(kind, value)]
+
+
+def system_calls(words: tuple[str, ...]) -> list[tuple[bool, list[str]]]:
+    """Runs of calls to allow (True) and to refuse, in their order: each changes what those before it said.
+
+    The first one allows, if only nothing: that is what makes the filter a list of what is allowed (systemd.exec(5)).
+    """
+    runs: list[tuple[bool, list[str]]] = [(True, [])]
+    for word in words:
+        allowed = not word.startswith("~")
+        if runs[-1][0] != allowed:
+            runs.append((allowed, []))
+        runs[-1][1].append(word.removeprefix("~"))
+    return runs
 
 
 def _scalar(kind: Kind, value: bool | int | str) -> object:
@@ -115,6 +129,9 @@ def _list(kind: Kind, words: tuple[str, ...]) -> object:
             return [(w.removeprefix("-"), w.removeprefix("-"), w.startswith("-"), _MS_REC) for w in words]
         case Kind.EMPTIED:
             return [(word, "ro") for word in words]
+        case Kind.SOCKETS:
+            # Any family, any protocol; then how many ports from which on, of which 0 means all.
+            return [(0, 0, 0, 0) if word == "any" else (0, 0, 1, int(word)) for word in words]
         case Kind.DEVICES:
             return [tuple(word.split(" ")) for word in words]
         case Kind.RATES:

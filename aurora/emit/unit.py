@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from aurora.directives import DIRECTIVES, Directive, Kind, Value
-from aurora.emit.encode import SIGNATURES, bus_values
+from aurora.emit.encode import SIGNATURES, bus_values, system_calls
 from aurora.plan import Plan
 from aurora.quantity import format_share
 
@@ -96,10 +96,8 @@ def _text_values(row: Directive, value: Value) -> list[str]:
     if not isinstance(value, tuple):
         return [_text_scalar(kind, value)]
     if kind is Kind.SYSCALLS:
-        allowed = [word for word in value if not word.startswith("~")]
-        refused = [word[1:] for word in value if word.startswith("~")]
-        return [" ".join(allowed), *(["~" + " ".join(refused)] if refused else [])]
-    if kind in (Kind.DEVICES, Kind.RATES, Kind.CREDENTIALS):
+        return [("" if allowed else "~") + " ".join(words) for allowed, words in system_calls(value)]
+    if kind in (Kind.DEVICES, Kind.RATES, Kind.CREDENTIALS, Kind.SOCKETS):
         return [word.replace("%", "%%") for word in value]
     if kind is Kind.EMPTIED:
         return [" ".join(f"{word}:ro" for word in value)]

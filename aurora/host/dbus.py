@@ -131,6 +131,13 @@ class _Bus(Systemd):
 
     # Everything else
 
+    def set_properties(self, unit: str, properties: Sequence[tuple[str, str, object]]) -> None:
+        arguments = [*_arguments("sb", unit, True), *_property_arguments(properties)]
+        try:
+            self._call("SetUnitProperties", arguments)
+        except dbusexc.DBusBaseError as error:
+            raise HostError(f"change {unit}", _words(error)) from error
+
     def reset_failed(self, units: Sequence[str]) -> None:
         for unit in units:
             try:

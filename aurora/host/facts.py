@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from stat import S_ISBLK, S_ISCHR
 
 from aurora.plan import Facts, Feature
 from aurora.policy import Owner
 
-__all__ = ["read_facts"]
+__all__ = ["read_device_groups", "read_facts", "read_groups"]
 
 _CONTROLLERS = {"memory": Feature.MEMORY, "cpu": Feature.CPU, "pids": Feature.PIDS, "io": Feature.IO}
 
@@ -57,6 +59,34 @@ def _heeds_weights(disk: Path, root: Path) -> bool:
     number = _read(disk / "dev").strip()
     lines = _read(root / "sys/fs/cgroup/io.cost.qos").splitlines()
     return any(line.split()[:2] == [number, "enable=1"] for line in lines)
+
+
+def read_groups(*, root: Path = Path("/")) -> frozenset[str]:
+    """The names in group(5)."""
+    return frozenset(_group_names(root).values())
+
+
+def read_device_groups(devices: Iterable[str], *, root: Path = Path("/")) -> dict[str, str]:
+    """The group of each of the devices that is there; one whose group has no name counts as root's."""
+    names = _group_names(root)
+    found = {}
+    for device in devices:
+        try:
+            status = (root / device.lstrip("/")).stat()
+        except OSError:
+            continue
+        if S_ISCHR(status.st_mode) or S_ISBLK(status.st_mode):
+            found[device] = names.get(status.st_gid, "root")
+    return found
+
+
+def _group_names(root: Path) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for line in _read(root / "etc/group").splitlines():
+        fields = line.split(":")
+        if len(fields) == 4 and fields[2].isdecimal():
+            found.setdefault(int(fields[2]), fields[0])
+    return found
 
 
 def _read(path: Path) -> str:

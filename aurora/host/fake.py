@@ -51,11 +51,17 @@ _CLD_EXITED = 1
 _FIRST_PID = 1000
 _FIRST_USEC = 1_700_000_000_000_000
 _KNOWN = frozenset(row.property for row in DIRECTIVES.values()) | {
+    "BindsTo",
+    "PIDs",
     "RemainAfterExit",
+    "SendSIGHUP",
     "StandardInputFileDescriptor",
     "StandardOutputFileDescriptor",
     "StandardErrorFileDescriptor",
 }
+_LIMITS = frozenset({"CPUQuotaPerSecUSec", "MemoryMax", "MemorySwapMax", "TasksMax"})
+"""Properties that every unit with a cgroup has; one that was given none has no limit."""
+_NO_LIMIT = (1 << 64) - 1
 _FIELDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("Unit", "ActiveState"): ("s", "active"),
     ("Unit", "SubState"): ("s", "sub"),
@@ -107,6 +113,12 @@ class _Unit:
     def after(self) -> list[str]:
         _, after = self.properties.get("After", ("", []))
         return after if isinstance(after, list) else []
+
+    @property
+    def bound_to(self) -> list[str]:
+        """Units with which this one ends."""
+        _, units = self.properties.get("BindsTo", ("", []))
+        return units if isinstance(units, list) else []
 
     @property
     def refers_to(self) -> list[str]:
@@ -172,6 +184,15 @@ class FakeSystemd(Systemd):
         }
 
     @override
+    def set_properties(self, unit: str, properties: Sequence[tuple[str, str, object]]) -> None:
+        if unit not in self._units:
+            raise HostError(f"change {unit}", f"Unit {unit} not loaded.")
+        for prop, _, _ in properties:
+            if prop not in _KNOWN:
+                raise HostError(f"change {unit}", f"Cannot set property {prop}, or unknown property.")
+        self._units[unit].properties.update(_as_mapping(properties))
+
+    @override
     def reset_failed(self, units: Sequence[str]) -> None:
         for name in units:
             unit = self._units.get(name)
@@ -196,6 +217,8 @@ class FakeSystemd(Systemd):
             return getattr(found, _FIELDS[place][1])
         if interface in ("Unit", _kind(unit)) and found.properties.get(prop, ("", None))[0] == signature:
             return found.properties[prop][1]
+        if prop in _LIMITS and signature == "t" and interface == _kind(unit):
+            return _NO_LIMIT
         raise HostError(f"read {prop} of {unit}", f"Unknown interface {interface} or property {prop}.")
 
     @override
@@ -227,8 +250,10 @@ class FakeSystemd(Systemd):
             for prop, _, _ in properties:
                 if prop not in _KNOWN:
                     return f"Cannot set property {prop}, or unknown property."
-        service = transient.properties if transient.beside is None else transient.beside[1]
-        argv = _Unit(transient.unit, _as_mapping(service)).argv
+        given = _Unit(transient.unit, _as_mapping(transient.properties))
+        if _kind(transient.unit) == "Scope":
+            return "" if "PIDs" in given.properties else "Scope has no PIDs."
+        argv = given.argv if transient.beside is None else _Unit("", _as_mapping(transient.beside[1])).argv
         if not argv or not argv[0].startswith("/"):
             return f"{argv} is not an absolute path."
         return ""
@@ -265,6 +290,9 @@ class FakeSystemd(Systemd):
             self._enter(home, "active", "active")
         if any(self._needed(name) != "done" for name in unit.requires):
             return "dependency"
+        if _kind(unit.name) == "Scope":
+            self._enter(unit, "active", "running")
+            return "done"
         program = self.behaviour(unit.name, unit.argv)
         unit.result, unit.code, unit.status, unit.restarts = "success", 0, 0, 0
         kind = unit.text("Type", "simple")
@@ -305,6 +333,9 @@ class FakeSystemd(Systemd):
             for one in self._units.values():
                 if one.text("Slice") == unit.name:
                     self._stopped(one)
+        for one in self._units.values():
+            if unit.name in one.bound_to:
+                self._stopped(one)
         if unit.active != "failed":
             unit.pid = 0
             self._enter(unit, "inactive", "dead")
@@ -347,5 +378,5 @@ def _as_mapping(properties: Sequence[tuple[str, str, object]]) -> dict[str, tupl
 
 
 def _kind(unit: str) -> str:
-    """The D-Bus interface of a unit's own kind: Service or Slice."""
+    """The D-Bus interface of a unit's own kind: Service, Slice or Scope."""
     return unit.rpartition(".")[2].capitalize()

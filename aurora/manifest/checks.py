@@ -172,6 +172,14 @@ def _waits_usec(restart: Restart, count: int) -> int:
     return total_usec + last_usec * max(count - restart.growth_steps, 0)
 
 
+def _safe_state(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
+    safe = manifest.safe_state
+    if safe.command is not None and safe.module is not None:
+        yield Conflict("safe_state.module", "safe_state.command is there too, and one of them has to do", "one of them")
+    elif safe.module is not None and safe.module == manifest.name:
+        yield Conflict("safe_state.module", "it is the module itself, which has just failed", "another module")
+
+
 _RESTART = (
     "restart.policy",
     "restart.delay",
@@ -192,6 +200,7 @@ _CHECKS: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_no_restart, ("restart.policy",)),
     (_growth, _GROWTH),
     (_give_up, _RESTART),
+    (_safe_state, ("module.name", "safe_state.command", "safe_state.module")),
 )
 """Each check and the keys that it reads."""
 

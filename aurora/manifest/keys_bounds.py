@@ -144,5 +144,16 @@ BOUNDS: tuple[Key, ...] = (
         example='["network.loopback"]',
         bound="at most 64",
     ),
+    Key(
+        table="sandbox",
+        name="exposure_max",
+        type=TomlType.TEXT,
+        convert=values.score,
+        default=None,
+        doc="The highest exposure score, from 0.0 (best) to 10.0, that the sandbox may have; with a higher one the"
+        " module is refused. systemd-analyze security counts it.",
+        example='"2.0"',
+        bound="0.0 to 10.0, one digit after the point",
+    ),
 )
 """[limits], [directories] and [sandbox]."""

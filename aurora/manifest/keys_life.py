@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aurora import names
 from aurora.manifest import values
 from aurora.manifest.key import SECOND_USEC, Key, TomlType, usec
 from aurora.manifest.model import Readiness, RestartPolicy, StopSignal
@@ -190,5 +191,27 @@ LIFE: tuple[Key, ...] = (
         example='["broker"]',
         bound="at most 64",
     ),
+    Key(
+        table="safe_state",
+        name="command",
+        type=TomlType.TEXT_OR_TEXTS,
+        convert=values.entry,
+        default=None,
+        doc="Run once when the module fails for good, misses its watchdog or is stopped by force: a program, as in"
+        " module.entry. It has the module's own sandbox, limits and directories (but for /run/aurora-modules), and is"
+        " ended after 90s. Its own failure starts nothing more.",
+        example='["run.py", "--safe"]',
+        bound="as module.entry",
+    ),
+    Key(
+        table="safe_state",
+        name="module",
+        type=TomlType.TEXT,
+        convert=values.module_name,
+        default=None,
+        doc="Another installed module that is started then, instead of a command.",
+        example='"hold-still"',
+        bound=names.NAME_RULE,
+    ),
 )
-"""[start], [stop], [watchdog], [restart], [schedule] and [order]."""
+"""[start], [stop], [watchdog], [restart], [schedule], [order] and [safe_state]."""

@@ -14,6 +14,7 @@ __all__ = [
     "Readiness",
     "Restart",
     "RestartPolicy",
+    "SafeState",
     "Sandbox",
     "Schedule",
     "Start",
@@ -160,6 +161,16 @@ class Directories:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SafeState:
+    """What happens when the module fails for good, misses its watchdog or is stopped by force; both None: nothing."""
+
+    command: tuple[str, ...] | None
+    """A program and its arguments, as `Manifest.entry`."""
+    module: str | None
+    """Another module, which is started."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sandbox:
     """What the module may reach."""
 
@@ -167,6 +178,8 @@ class Sandbox:
     """Name of the policy that the sandbox starts from."""
     grants: tuple[str, ...]
     """What is asked beyond it, in the order written, without duplicates."""
+    exposure_max_tenths: int | None = None
+    """The highest exposure score that the author lets it have, in tenths; None: any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,8 +209,13 @@ class Manifest:
     restart: Restart
     schedule: Schedule
     order: Order
+    safe_state: SafeState
     directories: Directories
     sandbox: Sandbox
+
+
+def _list(words: tuple[str, ...] | None) -> list[str] | None:
+    return None if words is None else list(words)
 
 
 def to_json(manifest: Manifest) -> dict[str, object]:
@@ -208,5 +226,6 @@ def to_json(manifest: Manifest) -> dict[str, object]:
         "environment": dict(manifest.environment),
         "credentials": list(manifest.credentials),
         "order": {"after": list(manifest.order.after), "requires": list(manifest.order.requires)},
-        "sandbox": {"policy": manifest.sandbox.policy, "grants": list(manifest.sandbox.grants)},
+        "safe_state": {"command": _list(manifest.safe_state.command), "module": manifest.safe_state.module},
+        "sandbox": asdict(manifest.sandbox) | {"grants": list(manifest.sandbox.grants)},
     }

@@ -24,6 +24,7 @@ from aurora.manifest.model import (
     Order,
     Restart,
     RestartPolicy,
+    SafeState,
     Sandbox,
     Schedule,
     Start,
@@ -241,6 +242,7 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
             jitter_usec=values["schedule.jitter"],
             catch_up=values["schedule.catch_up"],
         ),
+        safe_state=SafeState(command=values["safe_state.command"], module=values["safe_state.module"]),
         order=Order(after=values["order.after"], requires=values["order.requires"]),
         directories=Directories(
             state=values["directories.state"],
@@ -248,7 +250,11 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
             logs=values["directories.logs"],
             runtime=values["directories.runtime"],
         ),
-        sandbox=Sandbox(policy=values["sandbox.policy"], grants=values["sandbox.grants"]),
+        sandbox=Sandbox(
+            policy=values["sandbox.policy"],
+            grants=values["sandbox.grants"],
+            exposure_max_tenths=values["sandbox.exposure_max"],
+        ),
     )
 
 

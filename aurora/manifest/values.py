@@ -29,6 +29,7 @@ __all__ = [
     "module_name",
     "module_names",
     "one_line",
+    "score",
     "share",
     "size",
     "version",
@@ -190,6 +191,11 @@ def share(raw: object) -> int:
     if share_usec < SHARE_MIN_USEC:
         raise ValueError(f"{raw!r} is less than {quantity.format_share(SHARE_MIN_USEC)}")
     return share_usec
+
+
+def score(raw: object) -> int:
+    """Tenths of an exposure score: "2.0" is 20."""
+    return quantity.parse_score(_quantity(raw))
 
 
 def size(min_bytes: int) -> Callable[[object], int]:

@@ -17,7 +17,8 @@ from aurora.manifest import (
     Stop,
     StopSignal,
 )
-from aurora.names import UNENFORCED_VARIABLE, unit_name
+from aurora.names import UNENFORCED_VARIABLE, incident_unit, unit_name
+from aurora.plan.local import NETWORKS, localized, needs_networks
 from aurora.plan.model import Facts, Feature, Plan
 from aurora.plan.reliance import REMEDY, relied_on
 from aurora.plan.secrets import Secrets
@@ -45,13 +46,11 @@ def make_plan(
     """The plan for a module staged in `folder` (an absolute path of plain characters), its `secrets` as they are.
 
     Refused, naming each, when it relies on features that the machine lacks and the owner has not accepted to
-    go without: what is declared is enforced or not started.
+    go without, or on a group that is not there: what is declared is enforced or not started.
     """
     missing = _required(manifest, policy) - facts.features
-    if refused := missing - facts.accepted:
-        raise Refused.of(_unenforceable(manifest.name, feature) for feature in sorted(refused))
     settings: dict[str, Value] = {
-        **policy.directives,
+        **_enforceable(manifest, policy, facts, missing),
         **_identity_settings(manifest, identity),
         **_program_settings(manifest, folder, missing),
         **_limit_settings(manifest.limits),
@@ -63,8 +62,7 @@ def make_plan(
     writable = _directories(manifest, identity, settings)
     _show(settings, folder)
     profile = None if Feature.APPARMOR in missing else identity.profile
-    if profile is not None:
-        settings["AppArmorProfile"] = profile
+    settings |= {} if profile is None else {"AppArmorProfile": profile}
     return Plan(
         module=manifest.name,
         version=manifest.version,
@@ -80,7 +78,10 @@ def make_plan(
         apparmor=policy.apparmor,
         writable=writable,
         start_timeout_usec=manifest.start.timeout_usec,
+        safe_command=() if manifest.safe_state.command is None else _argv(manifest.safe_state.command, folder),
+        safe_module=manifest.safe_state.module or "",
         unenforced=tuple(sorted(missing)),
+        follows=(NETWORKS,) if needs_networks(policy) else (),
     )
 
 
@@ -98,6 +99,15 @@ def _show(settings: dict[str, Value], folder: str) -> None:
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
     return {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
+
+
+def _enforceable(manifest: Manifest, policy: Policy, facts: Facts, missing: set[Feature]) -> dict[str, Value]:
+    """The policy's directives as they are on this machine; Refused with all that it lacks for them."""
+    directives, problems = localized(policy, facts, manifest.name)
+    problems += [_unenforceable(manifest.name, feature) for feature in sorted(missing - facts.accepted)]
+    if problems:
+        raise Refused.of(problems)
+    return directives
 
 
 def _unenforceable(module: str, feature: Feature) -> Problem:
@@ -120,6 +130,8 @@ def _identity_settings(manifest: Manifest, identity: Identity) -> dict[str, Valu
         "User": identity.user,
         "Slice": identity.slice,
         "SyslogIdentifier": manifest.name,
+        # At every failure, also one after which systemd starts it again (systemd.unit(5)).
+        "OnFailure": (incident_unit(manifest.name),),
         "CPUAccounting": True,
         "MemoryAccounting": True,
         "TasksAccounting": True,

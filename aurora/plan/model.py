@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from aurora.directives import Value
@@ -39,6 +39,16 @@ class Facts:
 
     features: frozenset[Feature]
     accepted: frozenset[Feature]
+    networks: tuple[str, ...] = ()
+    """The networks that it is on; read only when a plan depends on them, as are the two below."""
+    groups: frozenset[str] = frozenset()
+    """The names of its groups."""
+    device_groups: Mapping[str, str] = field(default_factory=dict)
+    """The group of each device that a plan asks for and that is there."""
+
+
+_TUPLES = ("after", "requires", "credentials", "apparmor", "writable", "safe_command", "unenforced", "follows")
+"""Fields of a plan that JSON turns into lists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +78,14 @@ class Plan:
     writable: tuple[str, ...]
     """The module's own directories, as it sees them."""
     start_timeout_usec: int
+    safe_command: tuple[str, ...]
+    """What is run when the module fails for good, a program by its absolute path; empty for nothing."""
+    safe_module: str
+    """The module that is started then; empty for none."""
     unenforced: tuple[str, ...]
     """Features that it relies on, that are missing here, and whose absence the owner accepts."""
+    follows: tuple[str, ...]
+    """What it was made from and may change at any time: `local.NETWORKS`."""
 
     def to_json(self) -> dict[str, object]:
         """The plan as JSON can hold it; `Plan.from_json` reads it back."""
@@ -88,7 +104,16 @@ class Plan:
             if not isinstance(held, dict):
                 raise TypeError(f"{name} is not a table")
             fields[name] = {key: tuple(value) if isinstance(value, list) else value for key, value in held.items()}
-        for name in ("after", "requires", "credentials", "apparmor", "writable", "unenforced"):
+        for name in (
+            "after",
+            "requires",
+            "credentials",
+            "apparmor",
+            "writable",
+            "safe_command",
+            "unenforced",
+            "follows",
+        ):
             words = fields[name]
             if not isinstance(words, (list, tuple)):
                 raise TypeError(f"{name} is not a list")

@@ -31,6 +31,7 @@ FEATURE_OF: Mapping[str, Feature] = {
     "LockPersonality": Feature.SECCOMP,
     "MemoryDenyWriteExecute": Feature.SECCOMP,
     "IPAddressDeny": Feature.IP_FILTER,
+    "SocketBindDeny": Feature.IP_FILTER,
 }
 """A directive that is not here is enforced by what every kernel of Debian has."""
 

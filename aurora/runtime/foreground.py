@@ -74,13 +74,16 @@ def _in_foreground(plan: Plan) -> Plan:
     """The plan without what is for installed modules: restarts, a schedule, an order among others."""
     left_out = {
         "RestartSec", "RestartSteps", "RestartMaxDelaySec", "StartLimitBurst", "RemainAfterExit", "After", "Requires",
+        "OnFailure",
     }  # fmt: skip
     settings: dict[str, Value] = {name: value for name, value in plan.settings.items() if name not in left_out}
     settings |= {"Restart": "no", "StartLimitIntervalSec": 0}
     if settings["Type"] == "oneshot":
         settings["Type"] = "exec"  # its start is not to be waited for as its end: that is what the terminal is for
     rules = (*plan.apparmor, *_TERMINAL_RULES)
-    return replace(plan, settings=settings, timer={}, after=(), requires=(), apparmor=rules)
+    return replace(
+        plan, settings=settings, timer={}, after=(), requires=(), apparmor=rules, safe_command=(), safe_module=""
+    )
 
 
 def _attached(systemd: Systemd, plan: Plan, streams: tuple[int, int, int]) -> int:

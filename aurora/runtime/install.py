@@ -17,6 +17,7 @@ from aurora.plan import Action, Plan, Step
 from aurora.runtime.applied import applied_plan, read_running
 from aurora.runtime.control import check_order, missing_module, plan_of
 from aurora.runtime.folders import Planner, folder_digest, orders_of, owner_file, read_module
+from aurora.runtime.incidents import forget_incidents
 from aurora.runtime.reconcile import Outcome, release, take_steps
 from aurora.runtime.records import MODULES_MAX, SLOTS, Origin, Record, Removal, read_record, read_records
 
@@ -220,9 +221,11 @@ def sweep(paths: Paths) -> None:
 
 
 def _has_state(paths: Paths, name: str) -> bool:
-    return any(place.exists() or place.is_symlink() for place in paths.module_state(name))
+    places = (*paths.module_state(name), paths.incidents / name, paths.safe_runs / name)
+    return any(place.exists() or place.is_symlink() for place in places)
 
 
 def _remove_state(paths: Paths, name: str) -> None:
     for place in paths.module_state(name):
         remove_tree(place)
+    forget_incidents(paths, name)

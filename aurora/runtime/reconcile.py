@@ -9,14 +9,15 @@ from typing import NamedTuple
 from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties
 from aurora.errors import AuroraError, Problem, StartFailed
 from aurora.host.apparmor import load_profiles, unload_profiles
+from aurora.host.files import locked
 from aurora.host.systemd import JobResult, Systemd, Transient
-from aurora.names import profile_name, slice_name, timer_name, unit_name
+from aurora.names import profile_name, safe_unit, slice_name, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.plan import Action, Plan, Step, in_order, reached
 from aurora.runtime.applied import forget_plan, read_running, remember_plan
 from aurora.runtime.diagnosis import diagnose, now_usec
 
-__all__ = ["Outcome", "bring_up", "raise_failures", "release", "take_steps"]
+__all__ = ["Outcome", "bring_up", "raise_failures", "release", "safe_lock", "take_steps"]
 
 STOP_DEADLINE_SEC = 60.0
 SUBMIT_MARGIN_SEC = 60.0
@@ -45,8 +46,9 @@ def take_steps(
     with systemd already: it only has to be started, or restarted.
     """
     moved = _moved(paths, systemd, steps, loaded)
+    staying = [step.plan for step in steps if step.module in loaded and step.plan is not None]
     # Of a schedule only the timer is restarted.
-    _stop(systemd, [step.plan.unit for step in steps if step.module in loaded and step.plan and step.plan.timer])
+    _stop(systemd, [*(safe_unit(plan.module) for plan in staying), *(plan.unit for plan in staying if plan.timer)])
     kept = {step.module for step in steps if step.plan is not None} | {plan.module for plan in moved.back}
     release(paths, systemd, moved.released, keep_profiles=kept)
     outcomes = [Outcome(step, None) for step in steps if step.plan is None]
@@ -123,7 +125,7 @@ def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
 
 
 def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_profiles: Iterable[str] = ()) -> None:
-    """Stop modules and make systemd forget their units; then remove their profiles, now used by nobody.
+    """Stop modules, and their safe states, and make systemd forget their units; then remove their profiles.
 
     StartFailed when systemd does not stop one.
     """
@@ -131,12 +133,20 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_prof
         return
     units = [name for module in modules for name in (timer_name(module), unit_name(module), slice_name(module))]
     # Stopping the slice stops what runs in it, and with the pin gone systemd drops the unit.
-    _stop(systemd, units)
+    _stop(systemd, [*units, *map(safe_unit, modules)])
     systemd.reset_failed(units)
     kept = set(keep_profiles)
-    unload_profiles(paths, frozenset(profile_name(module) for module in modules if module not in kept))
     for module in modules:
         forget_plan(paths, module)
+        if module not in kept:
+            # A safe state that began just now ends before its profile goes: without it, it would be unconfined.
+            with locked(safe_lock(paths, module)):
+                unload_profiles(paths, frozenset({profile_name(module)}))
+
+
+def safe_lock(paths: Paths, module: str) -> Path:
+    """Held while the command of a safe state runs, and while the module's profile is taken away."""
+    return paths.safe_decisions / f"{module}.lock"
 
 
 def _stop(systemd: Systemd, units: Sequence[str]) -> None:

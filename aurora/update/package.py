@@ -9,7 +9,7 @@ from aurora.errors import InputError, Problem
 from aurora.manifest import Manifest
 from aurora.names import package_name
 
-__all__ = ["Content", "package_content"]
+__all__ = ["MODULES_FOLDER", "OWNER_FOLDER", "Content", "package_content"]
 
 MODULES_FOLDER = "usr/lib/aurora/modules"
 OWNER_FOLDER = "etc/aurora/modules"

@@ -19,7 +19,7 @@ from aurora.identity import installed
 from aurora.manifest import find_manifest, read_manifest
 from aurora.names import unit_name
 from aurora.plan import Facts, Feature, Plan, Secrets, make_plan
-from aurora.policy import read_catalogue, resolve
+from aurora.policy import Catalogue, read_catalogue, resolve
 
 CASES = Path(__file__).with_name("cases")
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -37,16 +37,26 @@ def machine_of(case: Path) -> Facts:
     said = json.loads(file.read_text()) if file.exists() else {"missing": [], "accepted": []}
     missing, accepted = ({Feature(word) for word in said[key]} for key in ("missing", "accepted"))
     every: frozenset[Feature] = frozenset(Feature)
-    return Facts(features=every - missing, accepted=frozenset(accepted))
+    return Facts(
+        features=every - missing,
+        accepted=frozenset(accepted),
+        networks=("192.168.1.0/24", "fd00:1::/64"),
+        groups=frozenset({"dialout", "gpio", "i2c", "spi", "video", "render", "plugdev"}),
+        device_groups={"/dev/ttyUSB0": "dialout"},
+    )
+
+
+def shipped() -> Catalogue:
+    """The package's policies and grants."""
+    files = sorted((CHECKOUT / "policies").glob("*.toml"))
+    return read_catalogue((path.name, path.read_bytes()) for path in files)
 
 
 def plan_of(case: Path) -> Plan:
     """The plan of the case's manifest, with the shipped policies."""
     file = find_manifest((path.name for path in case.iterdir()), folder=case.name)
     manifest = read_manifest((case / file).read_bytes(), file=file)
-    files = sorted((CHECKOUT / "policies").glob("*.toml"))
-    catalogue = read_catalogue((path.name, path.read_bytes()) for path in files)
-    policy = resolve(catalogue, manifest.sandbox.policy, manifest.sandbox.grants, where=file)
+    policy = resolve(shipped(), manifest.sandbox.policy, manifest.sandbox.grants, where=file)
     folder = f"/var/lib/aurora-core/modules/{manifest.name}/a"
     secrets = Secrets(f"/etc/aurora/credentials/{manifest.name}", frozenset({"sealed"}))
     identity = installed(manifest.name)

@@ -93,6 +93,19 @@ def test_bash_takes_the_value_of_an_option_for_what_it_is(complete):
     assert complete("new", "--in", "") == ["compopt -o dirnames"]
 
 
+def test_bash_offers_the_choices_of_an_option(complete):
+    assert complete("top", "--sort", "") == ["memory", "cpu", "pressure", "restarts", "name"]
+    assert complete("top", "--sort", "m") == ["memory"]
+
+
+def test_bash_offers_modules_before_the_dashes_and_programs_after(complete):
+    assert complete("exec", "he") == ["hello", "help-desk"]
+    assert complete("exec", "hello", "--r") == ["--root"]
+    assert "bash" in complete("exec", "hello", "--", "bas")
+    assert complete("exec", "hello", "--", "ls", "--r") == ["compopt -o default"]
+    assert complete("exec", "hello", "--", "ls", "") == ["compopt -o default"]
+
+
 def test_bash_offers_folders_and_packages(complete):
     assert complete("run", "") == ["compopt -o dirnames"]
     assert complete("install", "") == ["compopt -o filenames -o plusdirs", "a b.deb"]

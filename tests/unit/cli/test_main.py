@@ -153,6 +153,16 @@ def test_a_usage_error_is_data_with_json_too(capsys: pytest.CaptureFixture[str])
     assert [problem["why"] for problem in json.loads(out)["problems"]] == ["unrecognized arguments: --nonsense"]
 
 
+def test_a_json_switch_of_the_command_is_not_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = said(capsys, "exec", "hello", "--nonsense", "--", "cmd", "--json")
+    assert (code, out) == (os.EX_USAGE, "")
+    assert "unrecognized arguments: --nonsense" in err
+
+
+def test_the_help_of_a_verb_with_a_command_shows_where_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "usage: auroractl exec [-h] [--root] [--outside] NAME -- CMD [ARG...]" in said(capsys, "exec", "--help")[1]
+
+
 def test_an_interruption_is_told_as_a_shell_does(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_arguments: SimpleNamespace) -> int:
         raise KeyboardInterrupt

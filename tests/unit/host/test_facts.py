@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aurora.host.facts import read_facts
+from aurora.host.facts import read_device_groups, read_facts, read_groups
 from aurora.plan import Feature
 from aurora.policy import Owner
 
@@ -107,3 +107,17 @@ def test_what_the_owner_accepts_is_told_beside_it(tmp_path: Path) -> None:
     facts = read_facts(Owner(accept_unenforced=frozenset({"apparmor"})), root=tmp_path)
     assert facts.accepted == {Feature.APPARMOR}
     assert facts.features == set()
+
+
+def test_groups_are_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/group").write_text("root:x:0:\ngpio:x:997:pi\nbroken\n\n")
+    assert read_groups(root=tmp_path) == {"root", "gpio"}
+    assert read_groups(root=tmp_path / "nothing") == frozenset()
+
+
+def test_only_a_device_has_a_devices_group(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/file").touch()
+    assert read_device_groups(["/dev/file", "/dev/none"], root=tmp_path) == {}
+    assert read_device_groups(["/dev/null"]) == {"/dev/null": "root"}

@@ -20,6 +20,7 @@ from aurora.manifest import (
     Readiness,
     Restart,
     RestartPolicy,
+    SafeState,
     Sandbox,
     Schedule,
     Start,
@@ -31,7 +32,7 @@ from aurora.manifest import (
 )
 from aurora.manifest.reader import PROBLEMS_MAX
 
-from .helpers import FILE, MINIMAL, problem_of, problems_of, read
+from .reading import FILE, MINIMAL, problem_of, problems_of, read
 
 JSON = "hello/module.json"
 SECOND = 1_000_000
@@ -85,6 +86,9 @@ give_up_within = "10min"
 after = ["clock"]
 requires = ["broker", "store"]
 
+[safe_state]
+command = ["run.py", "--safe"]
+
 [directories]
 state = true
 cache = true
@@ -129,6 +133,7 @@ FULL_MANIFEST = Manifest(
     ),
     schedule=NO_SCHEDULE,
     order=Order(after=("clock",), requires=("broker", "store")),
+    safe_state=SafeState(command=("run.py", "--safe"), module=None),
     directories=Directories(state=True, cache=True, logs=True, runtime=True),
     sandbox=Sandbox(policy="network", grants=("network.loopback", "device:/dev/ttyUSB0")),
 )
@@ -164,6 +169,7 @@ SMALL_MANIFEST = Manifest(
     ),
     schedule=NO_SCHEDULE,
     order=Order(after=(), requires=()),
+    safe_state=SafeState(command=None, module=None),
     directories=Directories(state=False, cache=False, logs=False, runtime=False),
     sandbox=Sandbox(policy="strict", grants=()),
 )

@@ -6,7 +6,7 @@ import pytest
 
 from aurora.manifest import KEYS, OLDER_KEYS, REQUIRED, Key, TomlType, to_json
 
-from .helpers import read
+from .reading import read
 
 ROWS = pytest.mark.parametrize("row", KEYS, ids=[row.path for row in KEYS])
 
@@ -100,12 +100,15 @@ CHANGES = {
     "schedule.catch_up": "true",
     "order.after": '["broker"]',
     "order.requires": '["broker"]',
+    "safe_state.command": '["run.py", "--safe"]',
+    "safe_state.module": '"other"',
     "directories.state": "true",
     "directories.cache": "true",
     "directories.logs": "true",
     "directories.runtime": "true",
     "sandbox.policy": '"other"',
     "sandbox.grants": '["x"]',
+    "sandbox.exposure_max": '"2.0"',
 }
 NEEDS = {
     "watchdog.timeout": {"start.readiness"},

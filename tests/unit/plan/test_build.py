@@ -280,7 +280,8 @@ THOUGHT_OF = """
     module.name module.version module.description module.entry environment limits.cpu limits.memory_max
     limits.memory_high limits.tasks start.readiness start.timeout watchdog.timeout restart.policy restart.delay
     restart.delay_max restart.steps restart.give_up_after restart.give_up_within directories.state
-    directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants
+    directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants sandbox.exposure_max
+    safe_state.command safe_state.module
 """
 
 
