@@ -66,6 +66,8 @@ class Kind(StrEnum):
     """An argument vector, run as it stands: nothing in it is expanded; `a(sasas)`."""
     SIGNAL = "signal"
     """A signal's name; `i`."""
+    SIGNALS = "signals"
+    """Names of signals to die of which is no failure; `(aiai)`."""
     RATES = "rates"
     """`/PATH BYTES`: bytes per second of the disk that holds the path; `a(st)`."""
     CREDENTIALS = "credentials"
@@ -124,6 +126,7 @@ _ROWS = [
             Kind.COUNT: "TasksMax CPUWeight IOWeight",
             Kind.RATES: "IOReadBandwidthMax IOWriteBandwidthMax",
             Kind.SIGNAL: "KillSignal",
+            Kind.SIGNALS: "SuccessExitStatus",
             Kind.CREDENTIALS: "LoadCredential LoadCredentialEncrypted",
             Kind.FLAG: "RemainAfterExit DynamicUser CPUAccounting MemoryAccounting TasksAccounting",
             Kind.WORDS: "Environment StateDirectory CacheDirectory LogsDirectory RuntimeDirectory",

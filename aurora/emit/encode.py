@@ -33,6 +33,7 @@ SIGNATURES: dict[Kind, str] = {
     Kind.ERRNO: "i",
     Kind.COMMAND: "a(sasas)",
     Kind.SIGNAL: "i",
+    Kind.SIGNALS: "(aiai)",
     Kind.RATES: "a(st)",
     Kind.CREDENTIALS: "a(ss)",
     Kind.CALENDAR: "a(ss)",
@@ -134,6 +135,8 @@ def _list(kind: Kind, words: tuple[str, ...]) -> object:
             return [(0, 0, 0, 0) if word == "any" else (0, 0, 1, int(word)) for word in words]
         case Kind.DEVICES:
             return [tuple(word.split(" ")) for word in words]
+        case Kind.SIGNALS:
+            return ([], [SIGNAL_NUMBER[word] for word in words])
         case Kind.RATES:
             return [(path, int(rate)) for path, rate in (word.split(" ") for word in words)]
         case Kind.CREDENTIALS:

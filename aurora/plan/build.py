@@ -55,7 +55,7 @@ def make_plan(
         **_program_settings(manifest, folder, missing),
         **_limit_settings(manifest.limits),
         **_restart_settings(manifest.restart),
-        **_stop_settings(manifest.stop),
+        **_stop_settings(manifest.kind, manifest.stop),
         **_order_settings(manifest.order),
         **secrets.settings(manifest.credentials),
     }
@@ -214,10 +214,17 @@ def _restart_settings(restart: Restart) -> dict[str, Value]:
     return settings
 
 
-def _stop_settings(stop: Stop) -> dict[str, Value]:
+_CLEAN_SIGNALS = (StopSignal.HUP, StopSignal.INT, StopSignal.TERM)
+"""A service that one of these ends has not failed (SuccessExitStatus= in systemd.service(5))."""
+
+
+def _stop_settings(kind: ModuleKind, stop: Stop) -> dict[str, Value]:
     settings: dict[str, Value] = {"TimeoutStopSec": stop.timeout_usec}
     if stop.signal is not StopSignal.TERM:
         settings["KillSignal"] = stop.signal.value
+    # To do as one was told is no failure; systemd takes it so only for services, and of some signals.
+    if kind is ModuleKind.ONESHOT or stop.signal not in _CLEAN_SIGNALS:
+        settings["SuccessExitStatus"] = (stop.signal.value,)
     return settings
 
 

@@ -149,8 +149,9 @@ def test_each_kind_of_the_table_can_be_written() -> None:
         Kind.NUMBER: 1, Kind.MODE: 1, Kind.SHARE: 10_000, Kind.SYSCALLS: ("read",), Kind.FAMILIES: ("AF_UNIX",),
         Kind.CAPABILITIES: ("CAP_CHOWN",), Kind.NAMESPACES: ("uts",), Kind.ADDRESSES: ("any",), Kind.PROFILE: "x",
         Kind.BINDS: ("/x",), Kind.EMPTIED: ("/x",), Kind.DEVICES: ("/dev/null rw",), Kind.ERRNO: "EPERM",
-        Kind.COMMAND: ("/bin/x",), Kind.SIGNAL: "SIGINT", Kind.RATES: ("/x 1",), Kind.CREDENTIALS: ("a:/x",),
-        Kind.CALENDAR: "daily", Kind.ELAPSE: 1, Kind.GROUPS: ("video",), Kind.SOCKETS: ("80",),
+        Kind.COMMAND: ("/bin/x",), Kind.SIGNAL: "SIGINT", Kind.SIGNALS: ("SIGTERM",),
+        Kind.RATES: ("/x 1",), Kind.CREDENTIALS: ("a:/x",), Kind.CALENDAR: "daily", Kind.ELAPSE: 1,
+        Kind.GROUPS: ("video",), Kind.SOCKETS: ("80",),
     }  # fmt: skip
     assert set(examples) == set(Kind)
     for row in DIRECTIVES.values():

@@ -353,3 +353,19 @@ def test_the_machines_sys_is_read_only_for_a_module_in_the_machines_own_network(
     alone = plan().settings["BindReadOnlyPaths"]
     assert isinstance(alone, tuple)
     assert "/sys" not in alone
+
+
+@pytest.mark.parametrize(
+    ("manifest", "signals"),
+    [
+        ("", None),
+        ('[stop]\nsignal = "SIGINT"', None),
+        ('[stop]\nsignal = "SIGUSR1"', ("SIGUSR1",)),
+        ('kind = "oneshot"', ("SIGTERM",)),
+        ('kind = "oneshot"\n[stop]\nsignal = "SIGQUIT"', ("SIGQUIT",)),
+    ],
+)
+def test_a_module_that_ends_by_the_signal_it_is_stopped_with_has_not_failed(
+    manifest: str, signals: tuple[str, ...] | None
+) -> None:
+    assert plan(manifest).settings.get("SuccessExitStatus") == signals
