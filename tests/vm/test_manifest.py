@@ -172,6 +172,7 @@ def test_a_weight_that_the_disk_does_not_heed_is_refused(core: Core) -> None:
 def test_what_the_owners_file_says_counts_after_a_reload_and_what_it_may_not_say_is_refused(core: Core) -> None:
     core.run(
         """
+        auroractl start weighed
         printf '[limits]\\nmemory_max = "24M"\\n[environment]\\nGREETING = "salut"\\n' >/etc/aurora/modules/weighed.toml
         systemctl reload aurora-core
         """
