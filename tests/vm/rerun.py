@@ -13,6 +13,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.vm.errors import EmulationBroke
+from tests.vm.progress import say
 
 RUNS_MAX = 3
 """How often a test is run that breaks the emulation each time."""
@@ -45,7 +46,7 @@ def run(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
         with suppress(Exception):  # a fixture that tidies up in the machine, which is gone
             item.session._setupstate.teardown_exact(None)
         if left:
-            print(f"{item.nodeid}: the emulated kernel panicked; running it again on a new machine", flush=True)
+            say(f"vm: the emulated kernel panicked in {item.nodeid}; running it again on a new machine")
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
