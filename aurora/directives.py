@@ -47,19 +47,35 @@ class Kind(StrEnum):
     NAMESPACES = "namespaces"
     """Namespace types to allow; a mask, `t`."""
     ADDRESSES = "addresses"
-    """IP networks, or `any`; `a(iayu)`."""
+    """IP networks, `any`, or `lan`: the plan puts the networks that the machine is on there; `a(iayu)`."""
     PROFILE = "profile"
     """An AppArmor profile that must be loaded; `(bs)`."""
     BINDS = "binds"
     """Paths to show in the module's view, at their own place; a `-` in front: if there; `a(ssbt)`."""
+    GROUPS = "groups"
+    """Groups, or `of:/dev/PATH`: the plan puts the group of that device there; `as`."""
     EMPTIED = "emptied"
     """Paths under which the module sees an empty, read-only file system; `a(ss)`."""
     DEVICES = "devices"
-    """`/dev/PATH rwm`; `a(ss)`."""
+    """`/dev/PATH rwm`, or `char-NAME rwm` for all of one kernel driver (/proc/devices); `a(ss)`."""
+    SOCKETS = "sockets"
+    """Ports that may be bound, TCP and UDP: numbers, or `any`; `a(iiqq)`."""
     ERRNO = "errno"
     """An errno name; `i`."""
     COMMAND = "command"
     """An argument vector, run as it stands: nothing in it is expanded; `a(sasas)`."""
+    SIGNAL = "signal"
+    """A signal's name; `i`."""
+    SIGNALS = "signals"
+    """Names of signals to die of which is no failure; `(aiai)`."""
+    RATES = "rates"
+    """`/PATH BYTES`: bytes per second of the disk that holds the path; `a(st)`."""
+    CREDENTIALS = "credentials"
+    """`NAME:PATH`: a secret and the file that holds it; `a(ss)`."""
+    CALENDAR = "calendar"
+    """A calendar event of systemd.time(7); `a(ss)`."""
+    ELAPSE = "elapse"
+    """Microseconds after which a timer elapses; `a(st)`."""
 
 
 class Directive(NamedTuple):
@@ -71,7 +87,7 @@ class Directive(NamedTuple):
     """On D-Bus."""
     kind: Kind
     section: str
-    """[Unit], [Service] or [Slice], without the brackets."""
+    """[Unit], [Service] or [Timer], without the brackets."""
     sandbox: bool
     """Whether a policy may set it."""
 
@@ -91,7 +107,7 @@ _ROWS = [
         sandbox=False,
         kinds={
             Kind.TEXT: "Description CollectMode",
-            Kind.WORDS: "Wants After Documentation",
+            Kind.WORDS: "Wants Requires After Documentation OnFailure",
             Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
             Kind.NUMBER: "StartLimitBurst",
         },
@@ -107,11 +123,25 @@ _ROWS = [
             Kind.NUMBER: "RestartSteps",
             Kind.SHARE: "CPUQuota=CPUQuotaPerSecUSec",
             Kind.BYTES: "MemoryMax MemoryHigh MemorySwapMax",
-            Kind.COUNT: "TasksMax",
-            Kind.FLAG: "DynamicUser CPUAccounting MemoryAccounting TasksAccounting",
+            Kind.COUNT: "TasksMax CPUWeight IOWeight",
+            Kind.RATES: "IOReadBandwidthMax IOWriteBandwidthMax",
+            Kind.SIGNAL: "KillSignal",
+            Kind.SIGNALS: "SuccessExitStatus",
+            Kind.CREDENTIALS: "LoadCredential LoadCredentialEncrypted",
+            Kind.FLAG: "RemainAfterExit DynamicUser CPUAccounting MemoryAccounting TasksAccounting",
             Kind.WORDS: "Environment StateDirectory CacheDirectory LogsDirectory RuntimeDirectory",
             Kind.MODE: "StateDirectoryMode CacheDirectoryMode LogsDirectoryMode RuntimeDirectoryMode",
             Kind.PROFILE: "AppArmorProfile",
+        },
+    ),
+    *_rows(
+        "Timer",
+        sandbox=False,
+        kinds={
+            Kind.CALENDAR: "OnCalendar=TimersCalendar",
+            Kind.ELAPSE: "OnActiveSec=TimersMonotonic OnUnitActiveSec=TimersMonotonic",
+            Kind.USEC: "RandomizedDelaySec=RandomizedDelayUSec AccuracySec=AccuracyUSec",
+            Kind.FLAG: "Persistent",
         },
     ),
     *_rows(
@@ -128,12 +158,14 @@ _ROWS = [
             Kind.NAMESPACES: "RestrictNamespaces",
             Kind.FAMILIES: "RestrictAddressFamilies",
             Kind.CAPABILITIES: "CapabilityBoundingSet AmbientCapabilities",
-            Kind.WORDS: "SystemCallArchitectures InaccessiblePaths SupplementaryGroups",
+            Kind.WORDS: "SystemCallArchitectures InaccessiblePaths ReadWritePaths",
+            Kind.GROUPS: "SupplementaryGroups",
             Kind.SYSCALLS: "SystemCallFilter",
             Kind.ERRNO: "SystemCallErrorNumber",
             Kind.ADDRESSES: "IPAddressDeny IPAddressAllow",
             Kind.EMPTIED: "TemporaryFileSystem",
-            Kind.BINDS: "BindReadOnlyPaths",
+            Kind.BINDS: "BindReadOnlyPaths BindPaths",
+            Kind.SOCKETS: "SocketBindAllow SocketBindDeny",
             Kind.DEVICES: "DeviceAllow",
         },
     ),

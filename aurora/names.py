@@ -10,11 +10,15 @@ __all__ = [
     "NAME_MAX_LENGTH",
     "NAME_RULE",
     "UNENFORCED_VARIABLE",
+    "incident_unit",
     "is_module_name",
     "module_of_unit",
     "package_name",
     "profile_name",
+    "safe_hook_unit",
+    "safe_unit",
     "slice_name",
+    "timer_name",
     "unit_name",
 ]
 
@@ -36,6 +40,11 @@ def unit_name(module: str) -> str:
     return f"aurora@{module}.service"
 
 
+def timer_name(module: str) -> str:
+    """`aurora@NAME.timer`, which starts the unit of its name (systemd.timer(5), Unit=)."""
+    return f"aurora@{module}.timer"
+
+
 def module_of_unit(unit: str) -> str | None:
     """The module whose unit this is, or None when it is not one."""
     name = unit.removeprefix("aurora@").removesuffix(".service")
@@ -50,6 +59,21 @@ def slice_name(module: str) -> str:
 def profile_name(module: str) -> str:
     """The AppArmor profile."""
     return f"aurora.{module}"
+
+
+def incident_unit(instance: str) -> str:
+    """What systemd starts when the module of that name fails; for the module's safe state, NAME.safe."""
+    return f"aurora-incident@{instance}.service"
+
+
+def safe_hook_unit(module: str) -> str:
+    """What brings a module into its safe state: units/aurora-safe-state@.service."""
+    return f"aurora-safe-state@{module}.service"
+
+
+def safe_unit(module: str) -> str:
+    """The transient unit that the command of `safe_state` runs in."""
+    return f"aurora-safe@{module}.service"
 
 
 def package_name(module: str) -> str:

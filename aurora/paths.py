@@ -55,6 +55,11 @@ class Paths:
         return self.owner / "modules"
 
     @property
+    def owner_credentials(self) -> Path:
+        """One folder a module, one file a credential, for root alone; NAME.cred where it is encrypted."""
+        return self.owner / "credentials"
+
+    @property
     def package_modules(self) -> Path:
         """Where module packages put their payload: one folder a module."""
         return self.root / "usr/lib/aurora/modules"
@@ -85,6 +90,16 @@ class Paths:
         return self.state / "modules"
 
     @property
+    def incidents(self) -> Path:
+        """What was known of the last failures: one file a module."""
+        return self.state / "incidents"
+
+    @property
+    def safe_runs(self) -> Path:
+        """When each module was last brought into its safe state: one file a module."""
+        return self.state / "safe-state"
+
+    @property
     def cache(self) -> Path:
         """AppArmor profiles, as text and compiled; all of it can be made again."""
         return self.root / "var/cache/aurora-core"
@@ -105,9 +120,19 @@ class Paths:
         return self.runtime / "applied"
 
     @property
+    def shared_limits(self) -> Path:
+        """What each slice was held to before commands of `auroractl exec` ran in it."""
+        return self.runtime / "exec"
+
+    @property
     def profiles(self) -> Path:
         """The AppArmor profiles that were loaded since boot, as text."""
         return self.runtime / "apparmor"
+
+    @property
+    def safe_decisions(self) -> Path:
+        """For which run of a module its safe state was started: one file a module, and the lock of each."""
+        return self.runtime / "safe-state"
 
     @property
     def lock(self) -> Path:
@@ -120,9 +145,17 @@ class Paths:
         return self.runtime / "link.sock"
 
     def module_state(self, module: str) -> tuple[Path, ...]:
-        """Where systemd keeps a module's own files: state, cache and logs, each private and public path."""
-        return tuple(
-            self.root / "var" / kind / middle / module
-            for kind in ("lib", "cache", "log")
-            for middle in ("private/aurora", "aurora")
+        """What is left of a removed module until it is purged.
+
+        Its state, cache and logs where systemd keeps them, each private and public path; when its timer ran last
+        (systemd.timer(5), Persistent=); its credentials.
+        """
+        return (
+            *(
+                self.root / "var" / kind / middle / module
+                for kind in ("lib", "cache", "log")
+                for middle in ("private/aurora", "aurora")
+            ),
+            self.root / "var/lib/systemd/timers" / f"stamp-aurora@{module}.timer",
+            self.owner_credentials / module,
         )

@@ -14,9 +14,11 @@ __all__ = [
     "MAX_BYTES",
     "MAX_USEC",
     "format_duration",
+    "format_score",
     "format_share",
     "format_size",
     "parse_duration",
+    "parse_score",
     "parse_share",
     "parse_size",
 ]
@@ -29,6 +31,9 @@ MAX_USEC = 366 * 86400 * 1_000_000
 """The longest time that is taken: a leap year."""
 MAX_SHARE_USEC = 1024 * 1_000_000
 """The largest CPU share that is taken: 1024 whole CPUs."""
+
+MAX_SCORE_TENTHS = 100
+"""The exposure score of a unit without any protection, 10.0 (systemd-analyze(1), security)."""
 
 _SIZE_FACTOR = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _TIME_FACTOR = {
@@ -95,6 +100,19 @@ def parse_share(text: str) -> int:
     if share_usec > MAX_SHARE_USEC:
         raise ValueError(f"{text!r} is more than {format_share(MAX_SHARE_USEC)}")
     return share_usec
+
+
+def parse_score(text: str) -> int:
+    """Tenths of an exposure score such as "2.0"; ValueError with a reason a user can read."""
+    parts = _split(text)
+    if parts is None or parts[2] or len(parts[1]) > 1 or _scaled(parts[0], parts[1], 10) > MAX_SCORE_TENTHS:
+        raise ValueError(f"{text!r} is not a score (0.0 to 10.0, one digit after the point, such as 2.0)")
+    return _scaled(parts[0], parts[1], 10)
+
+
+def format_score(tenths: int) -> str:
+    """The score as text that `parse_score` reads: 20 is "2.0"."""
+    return f"{tenths // 10}.{tenths % 10}"
 
 
 def format_size(size_bytes: int, *, exact: bool = True) -> str:

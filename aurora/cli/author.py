@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 from aurora.cli import render
-from aurora.emit import apparmor_text, unit_text
+from aurora.emit import apparmor_text, timer_text, unit_text
 from aurora.errors import NotFound, Refused, UsageError
 from aurora.identity import installed
-from aurora.manifest import Manifest, to_json
+from aurora.manifest import Manifest, Schedule, to_json
 from aurora.names import NAME_RULE, is_module_name
 from aurora.paths import Paths
 from aurora.plan import Plan
-from aurora.quantity import format_duration, format_share, format_size
+from aurora.policy import Reach, reach
+from aurora.quantity import format_duration, format_score, format_share, format_size
 from aurora.runtime.author import make_module
 from aurora.runtime.control import plan_of
-from aurora.runtime.folders import Planner, read_module
+from aurora.runtime.folders import Exposure, Planner, owner_file, read_module
 from aurora.runtime.records import read_record, require
-from aurora.update.build import build_package, unpacked
+from aurora.update.build import build_package
 from aurora.update.package import package_content
+from aurora.update.unpack import unpacked
 
 __all__ = ["check", "new", "pack", "plan"]
 
@@ -39,13 +42,51 @@ def check(arguments: SimpleNamespace) -> int:
     """`auroractl check DIR|DEB`."""
     with _source(arguments.source) as folder:
         manifest = read_module(folder, shown=arguments.source)
-        made = _trial(manifest, arguments.source)
+        planner = Planner(Paths())
+        made = _trial(planner, manifest, arguments.source)
+        exposure = planner.exposure(manifest, made, file=arguments.source)
+    found = reach(planner.policy(manifest), planner.granted(manifest))
     if arguments.json:
-        render.dump({"problems": [], "manifest": to_json(manifest), "unenforced": list(made.unenforced)})
+        render.dump(
+            {
+                "problems": [],
+                "manifest": to_json(manifest),
+                "unenforced": list(made.unenforced),
+                "beyond_default": {"does": dict(found.does), "reads": list(found.reads), "writes": list(found.writes)},
+                "exposure": {
+                    "score": format_score(exposure.score_tenths),
+                    "policy": format_score(exposure.policy_tenths),
+                    "grants": {name: _signed(tenths) for name, tenths in exposure.grants.items()},
+                },
+            }
+        )
         return 0
     render.emit(f"{manifest.name} {manifest.version} can be installed")
     render.emit(_summary(manifest, made))
+    render.emit(_beyond(found, exposure))
     return 0
+
+
+def _signed(tenths: int) -> str:
+    return ("-" if tenths < 0 else "+") + format_score(abs(tenths))
+
+
+def _beyond(found: Reach, exposure: Exposure) -> str:
+    """What the module may beyond the default, and what that costs."""
+    lines = ["", "Beyond the default it may:" if found.does else "Beyond the default it may do nothing."]
+    for name, text in found.does.items():
+        cost = f" (score {_signed(exposure.grants[name])})" if name in exposure.grants else ""
+        lines += textwrap.wrap(f"{name}: {text}{cost}", 100, initial_indent="  ", subsequent_indent="    ")
+    for word, paths in (("read", found.reads), ("change", found.writes)):
+        if paths:
+            text = f"Into its view, to {word}: {', '.join(paths)}"
+            lines += textwrap.wrap(text, 100, subsequent_indent="    ", break_on_hyphens=False)
+    lines.append(
+        f"Exposure score: {format_score(exposure.score_tenths)} of 10.0"
+        f" (the policy {exposure.policy} alone: {format_score(exposure.policy_tenths)})."
+        + (" It does not count files and devices." if found.reads or found.writes else "")
+    )
+    return "\n".join(lines)
 
 
 @contextmanager
@@ -57,18 +98,18 @@ def _source(text: str) -> Iterator[Path]:
         yield Path(text)
 
 
-def _trial(manifest: Manifest, shown: str) -> Plan:
+def _trial(planner: Planner, manifest: Manifest, shown: str) -> Plan:
     """The plan that the module would have, were it installed."""
-    paths = Paths()
-    folder = str(paths.modules / manifest.name / "a")
-    return Planner(paths).plan(manifest, identity=installed(manifest.name), folder=folder, file=shown)
+    folder = str(Paths().modules / manifest.name / "a")
+    return planner.plan(manifest, identity=installed(manifest.name), folder=folder, file=shown)
 
 
 def plan(arguments: SimpleNamespace) -> int:
     """`auroractl plan NAME|DIR`."""
     manifest, made = _subject(arguments.subject)
     if arguments.unit:
-        render.emit(unit_text(made))
+        timer = timer_text(made)
+        render.emit(unit_text(made) + (f"\n# {made.started}\n{timer}" if timer else ""))
     elif arguments.apparmor:
         if made.profile is None:
             raise Refused("print the profile", "this machine has no AppArmor and its owner accepts that")
@@ -85,9 +126,10 @@ def _subject(text: str) -> tuple[Manifest, Plan]:
     if text.endswith(".deb") or "/" in text or (Path(text).is_dir() and read_record(paths, text) is None):
         with _source(text) as folder:
             manifest = read_module(folder, shown=text)
-        return manifest, _trial(manifest, text)
+        return manifest, _trial(Planner(paths), manifest, text)
     record = require(paths, text)
-    return read_module(Path(record.folder(paths))), plan_of(paths, Planner(paths), record)
+    manifest = read_module(Path(record.folder(paths)), owner=owner_file(paths, text))
+    return manifest, plan_of(paths, Planner(paths), record)
 
 
 def _summary(manifest: Manifest, made: Plan) -> str:
@@ -109,15 +151,40 @@ def _summary(manifest: Manifest, made: Plan) -> str:
             "no limit" if limits.memory_max_bytes is None else f"at most {format_size(limits.memory_max_bytes)}",
         ),
         ("tasks", "no limit" if limits.tasks_max is None else f"at most {limits.tasks_max}"),
-        ("up", f"{manifest.start.readiness}, within {format_duration(manifest.start.timeout_usec)}"),
+        ("up", _up(manifest)),
+        ("schedule", _schedule(manifest.schedule)),
+        ("after", ", ".join(made.after) or "no other module"),
+        ("credentials", ", ".join(manifest.credentials) or "none"),
         ("watchdog", "none" if watchdog is None else format_duration(watchdog)),
         ("restart", "no" if restart.policy == "no" else f"{restart.policy}, after {delays}; {give_up}"),
+        ("safe state", _safe_state(made)),
         ("writes", ", ".join(d for d in made.writable if "/private/" not in d) or "nothing but its own /tmp"),
         ("sandbox", ", ".join((manifest.sandbox.policy, *manifest.sandbox.grants))),
     ]
     if made.unenforced:
         rows.append(("not enforced", f"{', '.join(made.unenforced)}, as this machine's owner accepts"))
     return "\n".join(f"{label:>13}: {text}" for label, text in rows)
+
+
+def _up(manifest: Manifest) -> str:
+    within = f"within {format_duration(manifest.start.timeout_usec)}"
+    return f"when it has ended, {within}" if manifest.kind == "oneshot" else f"{manifest.start.readiness}, {within}"
+
+
+def _schedule(schedule: Schedule) -> str:
+    if not schedule.declared:
+        return "none"
+    when = schedule.calendar
+    if schedule.interval_usec is not None:
+        when = f"every {format_duration(schedule.interval_usec)}"
+    late = f", up to {format_duration(schedule.jitter_usec)} late" if schedule.jitter_usec else ""
+    return f"{when}{late}{', missed runs at boot' if schedule.catch_up else ''}"
+
+
+def _safe_state(made: Plan) -> str:
+    if made.safe_module:
+        return f"starts the module {made.safe_module}"
+    return " ".join(made.safe_command) if made.safe_command else "none"
 
 
 def pack(arguments: SimpleNamespace) -> int:

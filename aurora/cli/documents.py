@@ -21,7 +21,7 @@ from aurora.cli.verbs import GROUPS, VERBS, Argument, Verb
 from aurora.errors import AuroraError
 from aurora.manifest.schema import KEYS, MANIFEST_MAX_BYTES, OLDER_KEYS, REQUIRED, Key
 from aurora.paths import Paths
-from aurora.policy import FILE_MAX_BYTES, OWNER_FEATURES, Catalogue, read_catalogue
+from aurora.policy import ARGUMENTS, FILE_MAX_BYTES, OWNER_FEATURES, Catalogue, read_catalogue
 from aurora.quantity import format_duration, format_share, format_size
 
 __all__ = [
@@ -128,7 +128,10 @@ def _verb(verb: Verb) -> list[str]:
 def _exit_status() -> Iterator[str]:
     """One entry for each status; errors that share one stand together."""
     rows: dict[int, list[str]] = {0: ["All went well."]}
-    rows[EXIT_DOWN] = ["status: the module, or one that ought to be up, is not up."]
+    rows[EXIT_DOWN] = [
+        "status: the module, or one that ought to be up, is not up.",
+        "why: there is a failure to explain.",
+    ]
     for error in AuroraError.__subclasses__():
         about = (error.__doc__ or "").strip().splitlines()[0]
         rows.setdefault(error.exit_status, []).append(about)
@@ -142,14 +145,24 @@ _FILES: tuple[tuple[str, str], ...] = (
     (
         "owner_core",
         "The owner's word on the core itself. accept_unenforced is a list of features that modules may go without"
-        f" where this machine lacks them: {', '.join(sorted(OWNER_FEATURES))}. Without it such a module is refused.",
+        f" where this machine lacks them: {', '.join(sorted(OWNER_FEATURES))}. Without it such a module is refused."
+        ' exposure_max = "3.0" refuses modules with a higher exposure score, grants_never = ["cap:*",'
+        ' "network.internet"] those that ask for such a grant (:* stands for all of that name), policies_never ='
+        ' ["trusted"] those under such a policy: when they are checked, installed and started, at boot too. What runs'
+        " when the file is changed goes on until it is stopped.",
     ),
     ("owner_policies", "The owner's policies; one of a package's name replaces it."),
-    ("owner_modules", "One file for each module package. The module's state is kept until it is purged."),
+    (
+        "owner_modules",
+        "NAME.toml is the owner's file for a module: keys of its manifest, which they replace. A module package brings"
+        " an empty one, and the module's state is kept until it is purged.",
+    ),
+    ("owner_credentials", "Secrets of modules, for root alone."),
     ("policies", "The package's policies and grants."),
     ("template", "What new copies."),
     ("records", "What is installed, and what starts at boot."),
     ("modules", "The modules as they run."),
+    ("incidents", "The last failures of each module, with their last log lines; for those who may read the journal."),
     ("cache", "Compiled AppArmor profiles."),
     ("runtime", "What is true until the next boot."),
 )
@@ -223,6 +236,8 @@ def shown_default(key: Key) -> str:
         return '"never"' if _means(key, "never", None) else "none"
     if default == ():
         return "empty"
+    if isinstance(default, tuple):
+        return f"[{', '.join(f'"{word}"' for word in default)}]"
     if isinstance(default, bool):
         return "true" if default else "false"
     if isinstance(default, int):
@@ -247,7 +262,7 @@ def _key(key: Key) -> list[str]:
     if key.bound:
         lines += [".PP", *_prose(f"Bounds: {key.bound}.")]
     example = key.example if key.name == "*" else f"{key.name} = {key.example}"
-    lines += [".PP", f"Default: {escape(shown_default(key))}.", "Example:", _bold(example)]
+    lines += [".PP", *_prose(f"Default: {shown_default(key)}."), "Example:", _bold(example)]
     return [*lines, ".RE"]
 
 
@@ -257,12 +272,14 @@ def _catalogue(catalogue: Catalogue) -> Iterator[str]:
         yield from _described((one.name, one.description) for one in catalogue.policies.values())
     if catalogue.grants:
         yield ".SS Grants"
+        kinds = ", ".join(f"{row.word} {row.doc}" for row in ARGUMENTS.values())
+        yield from _prose(f"In these names, a word in capitals stands for what the manifest writes there: {kinds}.")
         yield from _described((one.name, one.description) for one in catalogue.grants.values())
 
 
 def _described(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, description in sorted(rows):
-        yield from _tagged(_bold(name), _prose(description + "."))
+        yield from _tagged(_bold(name), _prose(description.replace("$", "") + "."))
 
 
 _EXAMPLE = (

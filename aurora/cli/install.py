@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from aurora.cli import render
 from aurora.cli.control import report
-from aurora.errors import Denied, HostError
+from aurora.errors import Denied, HostError, InputError, Problem
 from aurora.host.dbus import connect
 from aurora.host.process import run_attached
 from aurora.names import package_name
@@ -19,7 +19,7 @@ from aurora.runtime.folders import read_module
 from aurora.runtime.install import install_folder
 from aurora.runtime.install import remove as remove_module
 from aurora.runtime.records import Origin, read_record, require
-from aurora.update.build import unpacked
+from aurora.update.unpack import held, unpacked
 
 __all__ = ["install", "remove"]
 
@@ -43,18 +43,22 @@ def install(arguments: SimpleNamespace) -> int:
 
 def _install_package(deb: Path, *, start: bool) -> int:
     """Through apt, which keeps the record of packages and whose trigger makes core take the module in."""
-    with unpacked(deb) as folder:
-        name = read_module(folder, shown=str(deb)).name
-    _apt(
-        [
-            "install",
-            "--yes",
-            "--no-install-recommends",
-            "--allow-downgrades",
-            "--reinstall",
-            str(deb.resolve()),
-        ]
-    )
+    with held(deb) as copy:  # what is installed is what was checked, whoever may write the file
+        with unpacked(copy, shown=str(deb)) as folder:
+            name = read_module(folder, shown=str(deb)).name
+            if name != folder.name:
+                problem = Problem("install the package", f"its manifest names {name}, not {folder.name}", str(deb))
+                raise InputError.of([problem])
+        _apt(
+            [
+                "install",
+                "--yes",
+                "--no-install-recommends",
+                "--allow-downgrades",
+                "--reinstall",
+                str(copy),
+            ]
+        )
     require(Paths(), name)
     if not start:
         enable(Paths(), [name], enabled=False)
@@ -73,7 +77,7 @@ def remove(arguments: SimpleNamespace) -> int:
         if record is not None and record.installed and record.origin == Origin.PACKAGE:
             _apt(["purge" if arguments.purge else "remove", "--yes", package_name(name)])
         else:
-            remove_module(Paths(), connect(), name, purge=arguments.purge)
+            remove_module(Paths(), connect(), name, purge=arguments.purge, beside=arguments.names)
         render.tell(f"{name} removed" + (", with its state" if arguments.purge else ""))
     return 0
 

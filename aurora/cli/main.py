@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import SimpleNamespace
 
-from aurora.cli.verbs import GROUPS, VERBS, Takes, Verb
+from aurora.cli.verbs import GROUPS, INTERNAL, VERBS, Takes, Verb, families, split_command
 from aurora.errors import AuroraError, UsageError
 
 __all__ = ["main", "overview", "plain_arguments"]
 
+_HELP = ("-h", "--help", "help")
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
@@ -23,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             status = _run(list(argv))
         except AuroraError as error:
-            _complain(error, as_json="--json" in argv)
+            _complain(error, as_json="--json" in _own_words(argv))
             status = error.exit_status
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -35,24 +36,48 @@ def main(argv: Sequence[str]) -> int:
     return status
 
 
+def _own_words(argv: Sequence[str]) -> Sequence[str]:
+    """The words that are for us and not for a command after them."""
+    for verb in VERBS:
+        if verb.command is not None and argv and argv[0] == verb.name:
+            return split_command(verb, argv)[0]
+    return argv
+
+
 def _run(argv: list[str]) -> int:
-    if not argv or argv[0] in ("-h", "--help", "help"):
+    if not argv or argv[0] in _HELP:
         sys.stdout.write(overview())
         return 0
     if argv[0] == "--version":
         argv = ["version", *argv[1:]]
-    verb = next((one for one in VERBS if one.name == argv[0]), None)
+    verb = _find(argv)
     if verb is None:
-        raise UsageError("find the verb " + repr(argv[0]), "there is no such verb", remedy="auroractl --help")
-    arguments = plain_arguments(verb, argv[1:])
+        sys.stdout.write(_family_overview(argv[0]))
+        return 0
+    words = argv[len(verb.name.split()) :]
+    arguments = plain_arguments(verb, words)
     if arguments is None:
         from aurora.cli.parser import parse  # noqa: PLC0415  # argparse costs half a Python start-up
 
-        arguments = parse(verb, argv[1:])
+        arguments = parse(verb, words)
     if arguments is None:  # it was --help
         return 0
     module, _, function = verb.code.partition(":")
     return int(getattr(import_module(module), function)(arguments))
+
+
+def _find(argv: list[str]) -> Verb | None:
+    """The verb that the command line begins with; None when it asks for the help of a family."""
+    for verb in (*VERBS, *INTERNAL):
+        if verb.name.split() == argv[: verb.name.count(" ") + 1]:
+            return verb
+    family = families().get(argv[0])
+    if family is None:
+        raise UsageError("find the verb " + repr(argv[0]), "there is no such verb", remedy="auroractl --help")
+    if len(argv) == 1 or argv[1] in _HELP:
+        return None
+    known = ", ".join(verb.name for verb in family)
+    raise UsageError(f"find the verb {' '.join(argv[:2])!r}", f"{argv[0]} has no such verb", remedy=known)
 
 
 def plain_arguments(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
@@ -60,11 +85,16 @@ def plain_arguments(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
 
     None for everything else, errors included: argparse then reads them, and says what is wrong.
     """
+    words, command = split_command(verb, words)
+    if verb.command is not None and not command:
+        return None
     values: dict[str, object] = {}
     switches = {}
     places = []
     for argument in verb.arguments:
-        if argument.flags:
+        if argument.takes is Takes.COMMAND:
+            values[argument.name] = command
+        elif argument.flags:
             values[argument.name] = False if argument.takes is Takes.NOTHING else argument.default
             switches.update(dict.fromkeys(argument.flags, argument) if argument.takes is Takes.NOTHING else {})
         else:
@@ -98,9 +128,21 @@ def overview() -> str:
     ]
     for group, title in GROUPS:
         lines += ["", f"{title}:"]
-        lines += [f"  {verb.name:<10} {verb.summary}" for verb in VERBS if verb.group == group]
+        lines += _listed([verb for verb in VERBS if verb.group == group])
     lines += ["", "auroractl VERB --help tells more; so do auroractl(1) and aurora.module(5)."]
     return "\n".join(lines) + "\n"
+
+
+def _family_overview(family: str) -> str:
+    """The help that lists the verbs which share their first word."""
+    lines = [f"usage: auroractl {family} VERB [ARGUMENT ...]", "", *_listed(families()[family])]
+    lines += ["", f"auroractl {family} VERB --help tells more; so does auroractl(1)."]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(verbs: Sequence[Verb]) -> list[str]:
+    width = max(len(verb.name) for verb in VERBS)
+    return [f"  {verb.name:<{width}}  {verb.summary}" for verb in verbs]
 
 
 def _complain(error: AuroraError, *, as_json: bool) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import NoReturn
 
-from aurora.cli.verbs import Argument, Takes, Verb
+from aurora.cli.completion import shown_value
+from aurora.cli.verbs import Argument, Takes, Verb, split_command
 from aurora.errors import UsageError
 
 __all__ = ["make_parser", "parse"]
@@ -17,13 +18,24 @@ class _Parser(argparse.ArgumentParser):
     """Raises instead of printing usage and exiting."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError("understand the command line", message, where=self.prog, remedy=f"{self.prog} --help")
+        raise _wrong(self.prog, message)
+
+
+def _wrong(program: str, why: str) -> UsageError:
+    return UsageError("understand the command line", why, where=program, remedy=f"{program} --help")
 
 
 def parse(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
     """The arguments of a verb; None when they asked for help, which has been printed. UsageError when wrong."""
     try:
-        return make_parser(verb).parse_args(list(words), SimpleNamespace())
+        own, command = split_command(verb, words)
+        found = make_parser(verb).parse_args(own, SimpleNamespace())
+        place = verb.command
+        if place is not None:
+            if not command:
+                raise _wrong(f"auroractl {verb.name}", f"no command stands after --, as in {verb.example}")
+            setattr(found, place.name, command)
+        return found
     except SystemExit:  # argparse exits after --help alone: errors are raised above
         return None
 
@@ -32,6 +44,7 @@ def make_parser(verb: Verb) -> argparse.ArgumentParser:
     """The parser of one verb; its errors are UsageErrors."""
     parser = _Parser(
         prog=f"auroractl {verb.name}",
+        usage=_usage(verb),
         description=verb.description,
         epilog=f"Example: {verb.example}" if verb.example else None,
         allow_abbrev=False,
@@ -41,7 +54,18 @@ def make_parser(verb: Verb) -> argparse.ArgumentParser:
     return parser
 
 
+def _usage(verb: Verb) -> str | None:
+    """How to use a verb with a command, which argparse knows nothing of; None for others."""
+    if verb.command is None:
+        return None
+    options = [f"[{argument.flags[0]}]" for argument in verb.arguments if argument.flags]
+    places = [shown_value(argument) for argument in verb.arguments if not argument.flags]
+    return " ".join((f"auroractl {verb.name}", "[-h]", *options, *places))
+
+
 def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
+    if argument.takes is Takes.COMMAND:
+        return  # `parse` has taken it away
     if argument.takes is Takes.NOTHING:
         parser.add_argument(*argument.flags, dest=argument.name, action="store_true", help=argument.help)
         return
@@ -49,7 +73,7 @@ def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
     if argument.flags:
         parser.add_argument(
             *argument.flags, dest=argument.name, type=kind, default=argument.default, help=argument.help,
-            metavar=argument.takes.value.upper(),
+            metavar=None if argument.choices else argument.takes.value.upper(), choices=argument.choices or None,
         )  # fmt: skip
         return
     nargs = {(False, False): None, (False, True): "?", (True, False): "+", (True, True): "*"}

@@ -8,9 +8,13 @@ from collections.abc import Sequence
 
 from aurora.quantity import format_share, format_size
 
-__all__ = ["age", "cpu", "dump", "emit", "memory", "paint", "table", "tell"]
+__all__ = ["age", "cpu", "cut", "dump", "emit", "memory", "paint", "table", "tell", "width"]
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2"}
+
+
+LAST_COLUMN_CHARS = 20
+"""What a table's last column, which is prose, should have before others are shown as well."""
 
 
 def emit(text: str) -> None:
@@ -32,17 +36,66 @@ def dump(document: object) -> None:
 
 def paint(text: str, colour: str) -> str:
     """The text in a colour, where stdout is a terminal and NO_COLOR is not set."""
-    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], colours: Sequence[str | None] = ()) -> str:
-    """Rows under a head, columns aligned by two spaces; `colours` paints whole rows."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows)
-    ]
+def width() -> int | None:
+    """Columns of the terminal at stdout; None where it is none: then nothing has to be cut."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except OSError:
+        return None
+
+
+def cut(text: str, columns: int | None) -> str:
+    """The text, cut where it is wider than that; the last character shown then says so."""
+    if columns is None or _columns(text) <= columns:
+        return text
+    kept = text[: max(0, columns - 1)]
+    while kept and _columns(kept) > columns - 1:
+        kept = kept[:-1]
+    return kept.rstrip() + "…" if columns > 0 else ""
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows it."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width  # noqa: PLC0415  # short verbs do without
+
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _padded(text: str, columns: int) -> str:
+    return text + " " * (columns - _columns(text))
+
+
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    colours: Sequence[str | None] = (),
+    *,
+    columns: int | None = None,
+    spare: Sequence[str] = (),
+) -> str:
+    """Rows under a head, columns aligned by two spaces; `colours` paints whole rows.
+
+    With `columns` no line is wider: first the columns in `spare` are left out, in that order, until the last one has
+    LAST_COLUMN_CHARS; then lines are cut.
+    """
+    widths = [max(_columns(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    shown = list(range(len(head)))
+    last = shown[-1]
+    for name in spare:
+        least = sum(widths[i] + 2 for i in shown if i != last) + min(widths[last], LAST_COLUMN_CHARS)
+        if columns is None or least <= columns:
+            break
+        shown.remove(head.index(name))
+    lines = [cut("  ".join(_padded(row[i], widths[i]) for i in shown).rstrip(), columns) for row in (head, *rows)]
     painted = [paint(lines[0], "bold")]
     for line, colour in zip(lines[1:], [*colours, *[None] * (len(rows) - len(colours))], strict=True):
         painted.append(line if colour is None else paint(line, colour))

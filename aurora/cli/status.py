@@ -8,10 +8,13 @@ from types import SimpleNamespace
 from aurora.cli import render
 from aurora.paths import Paths
 from aurora.runtime.records import read_records, require
+from aurora.runtime.saferuns import SafeRun, read_safe_run
 from aurora.runtime.status import Status, age_sec, read_status
 
 __all__ = ["listing", "status"]
 
+SPARE = ("VERSION", "TASKS", "CPU", "SINCE")
+"""Columns that a narrow terminal does without, in this order; the full view has them all."""
 EXIT_DOWN = 3  # what systemctl status gives for a unit that is not running (LSB)
 
 
@@ -30,7 +33,8 @@ def status(arguments: SimpleNamespace) -> int:
     else:
         rows = [_row(one) for one in found]
         head = ("MODULE", "VERSION", "STATE", "SINCE", "MEMORY", "CPU", "TASKS", "RESTARTS", "NOTE")
-        render.emit(render.table(head, rows, [_colour(one) for one in found]))
+        colours = [_colour(one) for one in found]
+        render.emit(render.table(head, rows, colours, columns=render.width(), spare=SPARE))
     return 0 if all(one.up for one in found if one.enabled or one.active == "failed") else EXIT_DOWN
 
 
@@ -44,13 +48,16 @@ def listing(arguments: SimpleNamespace) -> int:
         render.tell("no module is installed; auroractl install DIR installs one")
     else:
         rows = [(r.name, r.version, "yes" if r.enabled else "no", r.origin, r.description) for r in records]
-        render.emit(render.table(("MODULE", "VERSION", "AT BOOT", "FROM", "DESCRIPTION"), rows))
+        head = ("MODULE", "VERSION", "AT BOOT", "FROM", "DESCRIPTION")
+        render.emit(render.table(head, rows, columns=render.width(), spare=("FROM", "VERSION")))
     return 0
 
 
 def _state(one: Status) -> str:
     if one.active == "failed":
         return f"failed ({one.result})"
+    if one.scheduled and one.active == "inactive":
+        return "waiting"
     return one.sub if one.active in ("active", "activating") else one.active
 
 
@@ -61,7 +68,10 @@ def _colour(one: Status) -> str | None:
 
 
 def _notes(one: Status) -> list[str]:
+    """What else is to be known; the next run of a schedule first."""
     notes = [f"not enforced: {', '.join(one.unenforced)}"] if one.unenforced else []
+    if one.next_sec > time.time():
+        notes.insert(0, f"next run in {render.age(one.next_sec - int(time.time()))}")
     if one.outdated:
         notes.append("runs an older version; auroractl restart " + one.name)
     if not one.enabled:
@@ -89,14 +99,21 @@ def _document(one: Status) -> dict[str, object]:
     return document
 
 
+def _safe(safe: SafeRun) -> str:
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(safe.when_sec))
+    return f"last entered at {at} ({safe.because}), ended {safe.ended}"
+
+
 def _one(one: Status, *, as_json: bool) -> int:
     # Only the full view reads the journal, which costs a process; the import follows the need.
     from aurora.host.journal import last_failure  # noqa: PLC0415  # see above
 
     failure = last_failure(one.unit)
+    safe = read_safe_run(Paths(), one.name)
     if as_json:
         document = _document(one)
         document["last_failure"] = None if failure is None else failure._asdict()
+        document["safe_state"] = None if safe is None else safe._asdict()
         render.dump(document)
         return 0 if one.up else EXIT_DOWN
     usage = one.usage
@@ -117,9 +134,12 @@ def _one(one: Status, *, as_json: bool) -> int:
     lines.append(("restarts", str(one.restarts)))
     if failure is not None:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(failure.realtime_usec / 1_000_000))
-        lines.append(("last failure", f"{failure.unit_result or failure.message} at {at}"))
+        lines.append(("last failure", f"{' '.join((failure.unit_result or failure.message).split())} at {at}"))
+    if safe is not None:
+        lines.append(("safe state", _safe(safe)))
     lines += [("note", note) for note in _notes(one)]
     title = f"{one.name} {one.version}" + (f" - {one.description}" if one.description else "")
-    body = "\n".join(f"{label:>14}: {text}" for label, text in lines)
-    render.emit(f"{dot} {title}\n{body}")
+    columns = render.width()
+    body = "\n".join(render.cut(f"{label:>14}: {text}", columns) for label, text in lines)
+    render.emit(f"{dot} {render.cut(title, None if columns is None else columns - 2)}\n{body}")
     return 0 if one.up else EXIT_DOWN

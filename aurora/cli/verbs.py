@@ -5,10 +5,11 @@ A verb's code is imported when it is called, not before, so that a short verb co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["GROUPS", "VERBS", "Argument", "Takes", "Verb"]
+__all__ = ["GROUPS", "INTERNAL", "VERBS", "Argument", "Takes", "Verb", "families", "split_command"]
 
 
 class Takes(StrEnum):
@@ -26,7 +27,13 @@ class Takes(StrEnum):
     SUBJECT = "subject"
     """An installed module, a folder or a .deb file."""
     TEXT = "text"
+    CHOICE = "choice"
+    """One of the row's `choices`."""
     NUMBER = "number"
+    POLICY = "policy"
+    """The name of a policy."""
+    COMMAND = "command"
+    """A program and its arguments: every word after --, as it stands. A verb's last argument."""
 
 
 class Argument(NamedTuple):
@@ -40,12 +47,14 @@ class Argument(NamedTuple):
     """Zero or more when `optional`, one or more otherwise."""
     optional: bool = False
     default: str | None = None
+    choices: tuple[str, ...] = ()
 
 
 class Verb(NamedTuple):
     """A row: what `auroractl NAME` does and which code does it."""
 
     name: str
+    """One word, or two such as `policy list`: then the first is a family, and no verb has it as its whole name."""
     group: str
     summary: str
     """One line, for the list of verbs."""
@@ -55,6 +64,20 @@ class Verb(NamedTuple):
     """module:function; the function takes the parsed arguments and returns the exit status."""
     arguments: tuple[Argument, ...] = ()
     example: str = ""
+
+    @property
+    def command(self) -> Argument | None:
+        """The argument that takes every word after --."""
+        last = self.arguments[-1] if self.arguments else None
+        return last if last is not None and last.takes is Takes.COMMAND else None
+
+
+def split_command(verb: Verb, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words for the verb itself, and those of the command after the first -- where the verb takes one."""
+    if verb.command is None or "--" not in words:
+        return list(words), []
+    at = list(words).index("--")
+    return list(words[:at]), list(words[at + 1 :])
 
 
 GROUPS: tuple[tuple[str, str], ...] = (
@@ -96,6 +119,31 @@ VERBS: tuple[Verb, ...] = (
         "auroractl logs -f hello",
     ),
     Verb(
+        "top", "see", "what modules use, live",
+        "Shows memory, CPU, pressure, tasks and restarts of every module that systemd holds, against its limits, anew"
+        " every few seconds until q. The keys m, c, p, r and n sort. CPU is that of the last interval; pressure is the"
+        " share of the last ten seconds in which some of the module waited for CPU, memory or disk. Where stdout is no"
+        " terminal, and with --once or --json, one table is printed after one interval.",
+        "aurora.cli.top:top",
+        (
+            Argument("once", "print one table and end", Takes.NOTHING, ("--once",)),
+            Argument("delay", "seconds between two looks", Takes.NUMBER, ("-d", "--delay"), default="2"),
+            Argument("sort", "what comes first", Takes.CHOICE, ("--sort",), default="cpu",
+                     choices=("memory", "cpu", "pressure", "restarts", "name")),
+            JSON,
+        ),
+        "auroractl top --sort memory",
+    ),
+    Verb(
+        "why", "see", "why a module failed, and what to do about it",
+        "One sentence of root cause, what speaks for it, and what to try, with lines for the manifest where they help."
+        " The last 20 incidents of a module are kept on disk, also where the journal does not outlive a boot. Exit"
+        " status 0 when nothing failed, 3 when there is a failure to explain.",
+        "aurora.cli.why:why",
+        (_MODULE, Argument("all", "list all incidents that are kept", Takes.NOTHING, ("--all",)), JSON),
+        "auroractl why hello",
+    ),
+    Verb(
         "start", "run", "start modules and wait until they are up",
         "Starts each module from its current plan and waits until it is up. A start that fails says why and leaves"
         " nothing running. A module that is up already is left alone.",
@@ -133,6 +181,23 @@ VERBS: tuple[Verb, ...] = (
         "sudo auroractl run ./hello",
     ),
     Verb(
+        "exec", "run", "run a command where a module is, within its limits",
+        "Runs CMD on this terminal as the running module's user, in its folder, with its environment, its view of files"
+        " and network and its AppArmor profile. It counts against the module's memory, CPU and task limits; when memory"
+        " runs out CMD is ended first. It ends with the module. This is a tool for the owner, no sandbox: the module's"
+        " system call filter does not hold for CMD, and --root and --outside take the rest away as well. Exit status:"
+        " that of CMD; 128 + N when signal N ended it; 66 when there is no CMD there.",
+        "aurora.cli.execute:execute",
+        (
+            Argument("name", "the module, which must be up", Takes.MODULE),
+            Argument("root", "as root and under no profile, still in the module's view", Takes.NOTHING, ("--root",)),
+            Argument("outside", "as root in the machine's own view; only the limits are the module's", Takes.NOTHING,
+                     ("--outside",)),
+            Argument("command", "the program and its arguments, which are left as they stand", Takes.COMMAND),
+        ),
+        "sudo auroractl exec hello -- ls -la",
+    ),
+    Verb(
         "install", "have", "install a module from a folder or a package, and start it",
         "A folder is checked, copied and recorded; a package goes through apt. The module is then enabled and started."
         " Installing a folder again replaces the module; when the new one does not come up, the old one is put back.",
@@ -152,6 +217,33 @@ VERBS: tuple[Verb, ...] = (
         "sudo auroractl remove --purge hello",
     ),
     Verb(
+        "credential set", "have", "give a module a secret",
+        "Stores a credential that the module's manifest asks for, read from standard input, from a file, or typed in,"
+        " in /etc/aurora/credentials, where only root can read it. systemd hands it to the module as a file in"
+        " $CREDENTIALS_DIRECTORY when it starts. It is never an argument, in an environment or in the journal.",
+        "aurora.cli.credential:store",
+        (
+            _MODULE,
+            Argument("credential", "its name in the manifest", Takes.TEXT),
+            Argument("file", "take what is in this file", Takes.TEXT, ("--file",)),
+            Argument("encrypt", "store it encrypted for this machine (systemd-creds)", Takes.NOTHING, ("--encrypt",)),
+        ),
+        "sudo auroractl credential set uplink api-key --file key.txt",
+    ),
+    Verb(
+        "credential list", "have", "which secrets modules ask for and which are set",
+        "One line for each credential that a module asks for or that is set, never what is in it.",
+        "aurora.cli.credential:listing",
+        (Argument("name", "only those of this module", Takes.MODULE, optional=True), JSON),
+        "sudo auroractl credential list",
+    ),
+    Verb(
+        "credential remove", "have", "forget a module's secret",
+        "Removes a stored credential. The module keeps what it was handed until it stops.",
+        "aurora.cli.credential:remove", (_MODULE, Argument("credential", "its name", Takes.TEXT)),
+        "sudo auroractl credential remove uplink api-key",
+    ),
+    Verb(
         "new", "make", "start a module from the template",
         "Makes the folder NAME here (or in --in DIR) with a manifest and a program that works as it is.",
         "aurora.cli.author:new",
@@ -163,8 +255,10 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "check", "make", "check a module and name every fault",
-        "Reads the manifest and makes the plan; prints every problem with file, line, key and remedy. Exit status 0"
-        " when it can be installed, 65 when it cannot.",
+        "Reads the manifest and makes the plan; prints every problem with file, line, key and remedy. When it can be"
+        " installed, prints what it will be able to do beyond the default, its exposure score as systemd-analyze"
+        " security counts it, and what its policy and each grant add to that. Exit status 0 when it can be installed,"
+        " 65 when a file is wrong, 69 when this machine or its owner refuses it.",
         "aurora.cli.author:check", (Argument("source", "a module's folder, or a .deb", Takes.SOURCE), JSON),
         "auroractl check ./hello",
     ),
@@ -195,6 +289,29 @@ VERBS: tuple[Verb, ...] = (
         "auroractl pack ./hello",
     ),
     Verb(
+        "policy list", "make", "policies that a manifest can name",
+        "One line for each policy of this machine, the owner's own included, with the exposure score that it gives a"
+        " module without grants: 0.0 is best, 10.0 no protection.",
+        "aurora.cli.policy:listing", (JSON,), "auroractl policy list",
+    ),
+    Verb(
+        "policy show", "make", "show a policy in full",
+        "Prints what a policy is for, its directives as a unit file has them, and its AppArmor rules.",
+        "aurora.cli.policy:show", (Argument("name", "the policy", Takes.POLICY), JSON), "auroractl policy show strict",
+    ),
+    Verb(
+        "policy diff", "make", "what one policy does otherwise than another",
+        "Prints the directives and AppArmor rules that differ: - those of the first, + those of the second; of a list"
+        " only the words that the other one has not.",
+        "aurora.cli.policy:diff",
+        (
+            Argument("before", "the first policy", Takes.POLICY),
+            Argument("after", "the second policy", Takes.POLICY),
+            JSON,
+        ),
+        "auroractl policy diff strict network",
+    ),
+    Verb(
         "apply", "core", "make the machine equal to what is installed and enabled",
         "Takes in module packages that came or went, starts what is enabled and not up, restarts what changed and only"
         " that. aurora-core.service runs it at boot and on reload.",
@@ -206,3 +323,26 @@ VERBS: tuple[Verb, ...] = (
     ),
 )  # fmt: skip
 """Every verb, in the order of the help."""
+
+INTERNAL: tuple[Verb, ...] = (
+    Verb(
+        "incident", "core", "record a failure", "What units/aurora-incident@.service runs when a module has failed.",
+        "aurora.cli.incident:incident",
+        (Argument("instance", "the module, or NAME.safe for its safe state", Takes.TEXT),),
+    ),
+    Verb(
+        "safe-state", "core", "bring a module into its safe state", "What units/aurora-safe-state@.service runs.",
+        "aurora.cli.safe_state:safe_state", (_MODULE,),
+    ),
+)  # fmt: skip
+"""What our own units run: in no help, no completion and no manual page."""
+
+
+def families() -> dict[str, list[Verb]]:
+    """The verbs of two words by their first one, both in the order of the table."""
+    found: dict[str, list[Verb]] = {}
+    for verb in VERBS:
+        first, _, second = verb.name.partition(" ")
+        if second:
+            found.setdefault(first, []).append(verb)
+    return found

@@ -21,6 +21,7 @@ def apparmor_text(plan: Plan) -> str:
         f"{folder}/ r,",
         f"{folder}/** mrix,",
         *(f"{directory}/{{,**}} rwkl," for directory in plan.writable),
+        *([f"/run/credentials/{plan.unit}/{{,*}} r,"] if plan.credentials else []),
     ]
     # attach_disconnected: a file inherited from outside the module's mount namespace has no path inside it;
     # its rules are those for the path from the root of its own file system.

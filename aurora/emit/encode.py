@@ -7,7 +7,7 @@ import ipaddress
 
 from aurora.directives import Kind, Value
 
-__all__ = ["SIGNATURES", "bus_values"]
+__all__ = ["SIGNATURES", "bus_values", "system_calls"]
 
 SIGNATURES: dict[Kind, str] = {
     Kind.FLAG: "b",
@@ -28,8 +28,16 @@ SIGNATURES: dict[Kind, str] = {
     Kind.BINDS: "a(ssbt)",
     Kind.EMPTIED: "a(ss)",
     Kind.DEVICES: "a(ss)",
+    Kind.GROUPS: "as",
+    Kind.SOCKETS: "a(iiqq)",
     Kind.ERRNO: "i",
     Kind.COMMAND: "a(sasas)",
+    Kind.SIGNAL: "i",
+    Kind.SIGNALS: "(aiai)",
+    Kind.RATES: "a(st)",
+    Kind.CREDENTIALS: "a(ss)",
+    Kind.CALENDAR: "a(ss)",
+    Kind.ELAPSE: "a(st)",
 }
 """The signature of each kind (org.freedesktop.systemd1(5))."""
 
@@ -56,19 +64,46 @@ NAMESPACE_FLAG: dict[str, int] = {
 }
 """CLONE_NEW… flags of include/uapi/linux/sched.h."""
 
+SIGNAL_NUMBER: dict[str, int] = {
+    "SIGHUP": 1,
+    "SIGINT": 2,
+    "SIGQUIT": 3,
+    "SIGUSR1": 10,
+    "SIGUSR2": 12,
+    "SIGTERM": 15,
+}
+"""Numbers of signal(7), the same on x86 and Arm."""
+
 _AF_INET, _AF_INET6 = 2, 10
 _MS_REC = 0x4000  # bind mounts take everything below along (systemd.exec(5), BindReadOnlyPaths= rbind)
 
 
-def bus_values(kind: Kind, value: Value) -> list[object]:
-    """The value in the shape of `SIGNATURES[kind]`; several where the property has to be sent more than once."""
+def bus_values(kind: Kind, value: Value, name: str = "") -> list[object]:
+    """The value in the shape of `SIGNATURES[kind]`; several where the property has to be sent more than once.
+
+    `name` is the directive's, which the properties of timers carry with them.
+    """
+    if kind in (Kind.CALENDAR, Kind.ELAPSE):
+        return [[(name, value)]]
     if not isinstance(value, tuple):
         return [_scalar(kind, value)]
     if kind is Kind.SYSCALLS:
-        allowed = [word for word in value if not word.startswith("~")]
-        refused = [word[1:] for word in value if word.startswith("~")]
-        return [(True, allowed), *([(False, refused)] if refused else [])]
+        return [(allowed, words) for allowed, words in system_calls(value)]
     return [_list(kind, value)]
+
+
+def system_calls(words: tuple[str, ...]) -> list[tuple[bool, list[str]]]:
+    """Runs of calls to allow (True) and to refuse, in their order: each changes what those before it said.
+
+    The first one allows, if only nothing: that is what makes the filter a list of what is allowed (systemd.exec(5)).
+    """
+    runs: list[tuple[bool, list[str]]] = [(True, [])]
+    for word in words:
+        allowed = not word.startswith("~")
+        if runs[-1][0] != allowed:
+            runs.append((allowed, []))
+        runs[-1][1].append(word.removeprefix("~"))
+    return runs
 
 
 def _scalar(kind: Kind, value: bool | int | str) -> object:
@@ -76,6 +111,8 @@ def _scalar(kind: Kind, value: bool | int | str) -> object:
         return (False, value)  # False: a profile that is not loaded fails the start
     if kind is Kind.ERRNO:
         return int(getattr(errno, str(value)))
+    if kind is Kind.SIGNAL:
+        return SIGNAL_NUMBER[str(value)]
     return value
 
 
@@ -93,8 +130,17 @@ def _list(kind: Kind, words: tuple[str, ...]) -> object:
             return [(w.removeprefix("-"), w.removeprefix("-"), w.startswith("-"), _MS_REC) for w in words]
         case Kind.EMPTIED:
             return [(word, "ro") for word in words]
+        case Kind.SOCKETS:
+            # Any family, any protocol; then how many ports from which on, of which 0 means all.
+            return [(0, 0, 0, 0) if word == "any" else (0, 0, 1, int(word)) for word in words]
         case Kind.DEVICES:
             return [tuple(word.split(" ")) for word in words]
+        case Kind.SIGNALS:
+            return ([], [SIGNAL_NUMBER[word] for word in words])
+        case Kind.RATES:
+            return [(path, int(rate)) for path, rate in (word.split(" ") for word in words)]
+        case Kind.CREDENTIALS:
+            return [tuple(word.split(":", 1)) for word in words]
         case Kind.COMMAND:
             # no-env-expand: an argument with a $ in it arrives with a $ in it.
             return [(words[0], list(words), ["no-env-expand"])]

@@ -5,5 +5,8 @@ fake      the Protocol, in memory      process   other programs
 files     durable files and folders    facts     what this machine can enforce
 apparmor  profiles in the kernel       cgroup    what a module uses
 journal   a unit's log lines           show      properties of many units
-terminal  a process, until it ends
+terminal  a process, until it ends     inside    a command where a module is
+screen    a terminal, all of it        stream    another program's output, held to bounds
+calendar  systemd's calendar events    exposure  a unit's score
+netlink   the machine's networks
 """

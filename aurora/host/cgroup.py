@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import NamedTuple
 
-__all__ = ["Usage", "read_usage"]
+__all__ = ["Pressure", "Usage", "read_pressure", "read_run", "read_usage"]
 
 
 class Usage(NamedTuple):
@@ -19,6 +20,14 @@ class Usage(NamedTuple):
     tasks: int | None
     tasks_max: int | None
     oom_kills: int | None
+
+
+class Pressure(NamedTuple):
+    """The share of the last ten seconds in which some task of a cgroup waited, in percent; None where unknown."""
+
+    cpu: float | None
+    memory: float | None
+    io: float | None
 
 
 _NOTHING = Usage(None, None, None, None, None, None, None)
@@ -39,6 +48,30 @@ def read_usage(control_group: str, *, root: str = "") -> Usage:
         tasks_max=_number(_read(folder + "pids.max")),
         oom_kills=_field(_read(folder + "memory.events"), "oom_kill"),
     )
+
+
+def read_pressure(control_group: str, *, root: str = "") -> Pressure:
+    """The pressure of the same (PSI, the kernel's document on it); unknown where the kernel does not measure it."""
+    if not control_group.startswith("/") or control_group == "/":
+        return Pressure(None, None, None)
+    folder = f"{root}/sys/fs/cgroup{control_group}/"
+    return Pressure(*(_avg10(_read(f"{folder}{kind}.pressure")) for kind in Pressure._fields))
+
+
+def read_run(control_group: str, *, root: str = "") -> int:
+    """A number that is another one each time the cgroup is made anew; 0 when it is gone."""
+    try:
+        return os.stat(f"{root}/sys/fs/cgroup{control_group}").st_ino  # noqa: PTH116  # on the light path
+    except OSError:
+        return 0
+
+
+def _avg10(text: str) -> float | None:
+    words = text.partition("\n")[0].split()  # some avg10=0.00 avg60=0.00 avg300=0.00 total=0
+    if len(words) < 2 or words[0] != "some" or not words[1].startswith("avg10="):
+        return None
+    number = words[1].removeprefix("avg10=")
+    return float(number) if number.replace(".", "", 1).isdigit() else None
 
 
 def _read(path: str) -> str:

@@ -131,6 +131,13 @@ class _Bus(Systemd):
 
     # Everything else
 
+    def set_properties(self, unit: str, properties: Sequence[tuple[str, str, object]]) -> None:
+        arguments = [*_arguments("sb", unit, True), *_property_arguments(properties)]
+        try:
+            self._call("SetUnitProperties", arguments)
+        except dbusexc.DBusBaseError as error:
+            raise HostError(f"change {unit}", _words(error)) from error
+
     def reset_failed(self, units: Sequence[str]) -> None:
         for unit in units:
             try:
@@ -183,9 +190,11 @@ def _transient_arguments(transient: Transient) -> _Arguments:
     found = _arguments("ss", transient.unit, "replace")
     found += _property_arguments(transient.properties)
     found.append((ord("a"), b"(sa(sv))"))
-    if transient.pin is not None:
-        found += [(ord("r"), b"sa(sv)"), (ord("s"), transient.pin.encode())]
-        found += _property_arguments(transient.pin_properties)
+    pin = [] if transient.pin is None else [(transient.pin, transient.pin_properties)]
+    beside = [] if transient.beside is None else [transient.beside]
+    for name, properties in (*beside, *pin):
+        found += [(ord("r"), b"sa(sv)"), (ord("s"), name.encode())]
+        found += _property_arguments(properties)
         found.append((-1, None))
     found.append((-1, None))
     return found

@@ -51,11 +51,17 @@ _CLD_EXITED = 1
 _FIRST_PID = 1000
 _FIRST_USEC = 1_700_000_000_000_000
 _KNOWN = frozenset(row.property for row in DIRECTIVES.values()) | {
+    "BindsTo",
+    "PIDs",
     "RemainAfterExit",
+    "SendSIGHUP",
     "StandardInputFileDescriptor",
     "StandardOutputFileDescriptor",
     "StandardErrorFileDescriptor",
 }
+_LIMITS = frozenset({"CPUQuotaPerSecUSec", "MemoryMax", "MemorySwapMax", "TasksMax"})
+"""Properties that every unit with a cgroup has; one that was given none has no limit."""
+_NO_LIMIT = (1 << 64) - 1
 _FIELDS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("Unit", "ActiveState"): ("s", "active"),
     ("Unit", "SubState"): ("s", "sub"),
@@ -94,10 +100,35 @@ class _Unit:
         return [str(word) for word in commands[0][1]]
 
     @property
+    def wants(self) -> list[str]:
+        _, wants = self.properties.get("Wants", ("", []))
+        return wants if isinstance(wants, list) else []
+
+    @property
+    def requires(self) -> list[str]:
+        _, requires = self.properties.get("Requires", ("", []))
+        return requires if isinstance(requires, list) else []
+
+    @property
+    def after(self) -> list[str]:
+        _, after = self.properties.get("After", ("", []))
+        return after if isinstance(after, list) else []
+
+    @property
+    def bound_to(self) -> list[str]:
+        """Units with which this one ends."""
+        _, units = self.properties.get("BindsTo", ("", []))
+        return units if isinstance(units, list) else []
+
+    @property
     def refers_to(self) -> list[str]:
         """Units that stay loaded for as long as this one does."""
-        _, wants = self.properties.get("Wants", ("", []))
-        return [self.text("Slice"), *(wants if isinstance(wants, list) else [])]
+        triggered = [self.name.replace(".timer", ".service")] if self.name.endswith(".timer") else []
+        return [self.text("Slice"), *triggered, *self.wants, *self.requires, *self.after]
+
+
+_WANTING = {"Slice": "active", "Timer": "waiting"}
+"""Kinds of unit that start what they want and then are in the sub state named."""
 
 
 class _NeverEndsError(Exception):
@@ -125,6 +156,9 @@ class FakeSystemd(Systemd):
                 continue
             unit = _Unit(transient.unit, _as_mapping(transient.properties))
             self._units[unit.name] = unit
+            if transient.beside is not None:
+                name, properties = transient.beside
+                self._units[name] = _Unit(name, _as_mapping(properties))
             if transient.pin is not None:
                 self._units[transient.pin] = _Unit(transient.pin, _as_mapping(transient.pin_properties))
             created.append(unit.name)
@@ -148,6 +182,15 @@ class FakeSystemd(Systemd):
             unit: JobResult(unit, "done") if job.result == "not loaded" else job
             for unit, job in self._each(units, self._stopped, deadline_sec).items()
         }
+
+    @override
+    def set_properties(self, unit: str, properties: Sequence[tuple[str, str, object]]) -> None:
+        if unit not in self._units:
+            raise HostError(f"change {unit}", f"Unit {unit} not loaded.")
+        for prop, _, _ in properties:
+            if prop not in _KNOWN:
+                raise HostError(f"change {unit}", f"Cannot set property {prop}, or unknown property.")
+        self._units[unit].properties.update(_as_mapping(properties))
 
     @override
     def reset_failed(self, units: Sequence[str]) -> None:
@@ -174,6 +217,8 @@ class FakeSystemd(Systemd):
             return getattr(found, _FIELDS[place][1])
         if interface in ("Unit", _kind(unit)) and found.properties.get(prop, ("", None))[0] == signature:
             return found.properties[prop][1]
+        if prop in _LIMITS and signature == "t" and interface == _kind(unit):
+            return _NO_LIMIT
         raise HostError(f"read {prop} of {unit}", f"Unknown interface {interface} or property {prop}.")
 
     @override
@@ -198,13 +243,17 @@ class FakeSystemd(Systemd):
         for name, properties in (
             (transient.unit, transient.properties),
             (transient.pin, transient.pin_properties),
+            *([transient.beside] if transient.beside is not None else []),
         ):
             if name in self._units:
                 return f"Unit {name} was already loaded or has a fragment file."
             for prop, _, _ in properties:
                 if prop not in _KNOWN:
                     return f"Cannot set property {prop}, or unknown property."
-        argv = _Unit(transient.unit, _as_mapping(transient.properties)).argv
+        given = _Unit(transient.unit, _as_mapping(transient.properties))
+        if _kind(transient.unit) == "Scope":
+            return "" if "PIDs" in given.properties else "Scope has no PIDs."
+        argv = given.argv if transient.beside is None else _Unit("", _as_mapping(transient.beside[1])).argv
         if not argv or not argv[0].startswith("/"):
             return f"{argv} is not an absolute path."
         return ""
@@ -230,15 +279,20 @@ class FakeSystemd(Systemd):
         """Start it; the result of its job."""
         if unit.active == "active":
             return "done"
-        if _kind(unit.name) == "Slice":
-            self._enter(unit, "active", "active")
-            for name in unit.refers_to:
+        if _kind(unit.name) in _WANTING:
+            self._enter(unit, "active", _WANTING[_kind(unit.name)])
+            for name in unit.wants:
                 if name in self._units:
                     with suppress(_NeverEndsError):  # a slice waits for none of those that it wants
                         self._started(self._units[name])
             return "done"
         if (home := self._units.get(unit.text("Slice"))) is not None:
             self._enter(home, "active", "active")
+        if any(self._needed(name) != "done" for name in unit.requires):
+            return "dependency"
+        if _kind(unit.name) == "Scope":
+            self._enter(unit, "active", "running")
+            return "done"
         program = self.behaviour(unit.name, unit.argv)
         unit.result, unit.code, unit.status, unit.restarts = "success", 0, 0, 0
         kind = unit.text("Type", "simple")
@@ -247,6 +301,12 @@ class FakeSystemd(Systemd):
             return "done" if kind == "simple" else "failed"
         self._pids += 1
         unit.pid = self._pids
+        if kind == "oneshot":
+            if program.status is None:
+                self._enter(unit, "activating", "start")
+                raise _NeverEndsError
+            self._ended(unit, program.status)
+            return "failed" if program.status else "done"
         if kind != "notify":
             self._enter(unit, "active", "running")
             if program.status is not None:
@@ -261,11 +321,21 @@ class FakeSystemd(Systemd):
         self._enter(unit, "active", "running")
         return "done"
 
+    def _needed(self, name: str) -> str:
+        """Start a unit that another requires (systemd.unit(5), Requires=); the result of its job."""
+        return self._started(self._units[name]) if name in self._units else "failed"
+
     def _stopped(self, unit: _Unit) -> str:
+        for one in self._units.values():
+            if unit.name in one.requires and one.active == "active":
+                self._stopped(one)
         if _kind(unit.name) == "Slice":
             for one in self._units.values():
                 if one.text("Slice") == unit.name:
                     self._stopped(one)
+        for one in self._units.values():
+            if unit.name in one.bound_to:
+                self._stopped(one)
         if unit.active != "failed":
             unit.pid = 0
             self._enter(unit, "inactive", "dead")
@@ -308,5 +378,5 @@ def _as_mapping(properties: Sequence[tuple[str, str, object]]) -> dict[str, tupl
 
 
 def _kind(unit: str) -> str:
-    """The D-Bus interface of a unit's own kind: Service or Slice."""
+    """The D-Bus interface of a unit's own kind: Service, Slice or Scope."""
     return unit.rpartition(".")[2].capitalize()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from aurora.errors import Denied, HostError, InputError, Problem, Refused
 
 __all__ = [
     "FOLDER_MAX_BYTES",
+    "FOLDER_MAX_DEPTH",
     "FOLDER_MAX_ENTRIES",
     "Entry",
     "copy_folder",
@@ -33,6 +34,7 @@ FOLDER_MAX_ENTRIES = 20_000
 FOLDER_MAX_BYTES = 1 << 30
 """A module that is larger is refused."""
 FOLDER_MAX_DEPTH = 32
+"""A module with folders nested deeper is refused."""
 COPY_CHUNK_BYTES = 1 << 20
 
 
@@ -55,12 +57,13 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True, group: str = "") -> None:
     """Replace the content of `path`: readers, and a machine after a power cut, see all of it or none.
 
-    `durable=False` leaves out fsync, for what does not outlive a reboot. Denied or HostError when it fails.
+    `durable=False` leaves out fsync, for what does not outlive a reboot. The file is given to `group` where that is
+    there and the caller may. Denied or HostError when it fails.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -68,6 +71,9 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
+                if group:
+                    with suppress(KeyError, PermissionError):
+                        os.fchown(file.fileno(), -1, grp.getgrnam(group).gr_gid)
                 if durable:
                     os.fsync(file.fileno())
             beside.replace(path)
@@ -93,7 +99,7 @@ def remove_unfinished(folder: Path) -> None:
 
 def replace_link(link: Path, target: str) -> None:
     """Point the symbolic link at `target` with one rename, and make that durable."""
-    beside = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+    beside = link.with_name(f".{link.name}.{os.urandom(4).hex()}")
     try:
         link.parent.mkdir(parents=True, exist_ok=True)
         beside.symlink_to(target)

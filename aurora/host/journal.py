@@ -8,11 +8,39 @@ from typing import NamedTuple
 
 from aurora.host.process import run
 
-__all__ = ["FAILED_MESSAGE_ID", "Line", "denials", "last_failure", "read_lines"]
+__all__ = [
+    "DEPENDENCY_RESULT",
+    "EXITED_MESSAGE_ID",
+    "FAILED_MESSAGE_ID",
+    "RESOURCES_MESSAGE_ID",
+    "RESTART_MESSAGE_ID",
+    "STARTED_MESSAGE_ID",
+    "STOPPED_MESSAGE_ID",
+    "Line",
+    "denials",
+    "last_failure",
+    "read_entries",
+    "read_lines",
+    "refusals",
+    "settle",
+]
 
 FAILED_MESSAGE_ID = "d9b373ed55a64feb8242e02dbe79a49c"
 """systemd logs it when a unit enters the failed state, with UNIT_RESULT (sd-messages.h, UNIT_FAILURE_RESULT)."""
+EXITED_MESSAGE_ID = "98e322203f7a4ed290d09fe03c09fe15"
+"""A process of a unit has ended: EXIT_CODE, EXIT_STATUS, COMMAND (SD_MESSAGE_UNIT_PROCESS_EXIT)."""
+STARTED_MESSAGE_ID = "39f53479d3a045ac8e11786248231fbf"
+"""A unit has come up (SD_MESSAGE_UNIT_STARTED)."""
+STOPPED_MESSAGE_ID = "9d1aaa27d60140bd96365438aad20286"
+"""A unit was stopped because that was asked for (SD_MESSAGE_UNIT_STOPPED)."""
+RESTART_MESSAGE_ID = "5eb03494b6584870a536b337290809b3"
+"""A restart is scheduled: N_RESTARTS (SD_MESSAGE_UNIT_RESTART_SCHEDULED)."""
+RESOURCES_MESSAGE_ID = "ae8f7b866b0347b9af31fe1c80b127c0"
+"""What a unit used until it ended: CPU_USAGE_NSEC, MEMORY_PEAK (SD_MESSAGE_UNIT_RESOURCES)."""
+DEPENDENCY_RESULT = "dependency"
+"""JOB_RESULT of a start that was given up because a unit it needs failed."""
 LINE_MAX_CHARS = 4096
+KERNEL_LINES_MAX = 500
 
 
 class Line(NamedTuple):
@@ -73,3 +101,41 @@ def denials(profile: str, *, since_usec: int) -> list[str]:
     needle = f'profile="{profile}"'
     lines = read_lines(["_TRANSPORT=kernel", "+", "_TRANSPORT=audit"], last=2000, since_usec=since_usec)
     return [line.message for line in lines if 'apparmor="DENIED"' in line.message and needle in line.message][-20:]
+
+
+def settle() -> None:
+    """Wait until what has been logged so far can be read."""
+    run(["journalctl", "--sync"], check=False, timeout_sec=20)
+
+
+def read_entries(matches: Sequence[str], *, last: int, since_usec: int | None = None) -> list[dict[str, str]]:
+    """The last entries that match with all their fields as text, oldest first; empty without a journal."""
+    argv = ["journalctl", "--output=json", "--quiet", "--no-pager", f"--lines={last}"]
+    if since_usec is not None:
+        argv.append(f"--since=@{since_usec // 1_000_000}")
+    done = run([*argv, *matches], check=False, timeout_sec=60)
+    found = []
+    for row in done.stdout.splitlines():
+        try:
+            fields = json.loads(row)
+        except ValueError:
+            continue
+        found.append({key: _message(value) for key, value in fields.items()})
+    return found
+
+
+def refusals(profile: str, *, since_usec: int) -> list[str]:
+    """What AppArmor and system call filters refused to processes under the profile, in the kernel's words.
+
+    At most 50, newest last; only the last KERNEL_LINES_MAX lines of the kernel's log since then are looked at. A
+    filter that answers with an error leaves no line, one that kills or logs does (seccomp(2)).
+    """
+    needles = (f'profile="{profile}"', f"subj={profile} ")
+    lines = read_lines(["_TRANSPORT=kernel", "+", "_TRANSPORT=audit"], last=KERNEL_LINES_MAX, since_usec=since_usec)
+    found = [
+        line.message
+        for line in lines
+        if ('apparmor="DENIED"' in line.message or "type=1326" in line.message or "SECCOMP" in line.message)
+        and any(needle in f"{line.message} " for needle in needles)
+    ]
+    return found[-50:]

@@ -19,15 +19,15 @@ class Completed(NamedTuple):
     stderr: str
 
 
-def run(argv: Sequence[str], *, check: bool = True, timeout_sec: float = 300.0) -> Completed:
-    """Run a program to its end, its output collected; undecodable bytes are replaced.
+def run(
+    argv: Sequence[str], *, check: bool = True, timeout_sec: float = 300.0, stdin: bytes | None = None
+) -> Completed:
+    """Run a program to its end, given `stdin`, its output collected; undecodable bytes are replaced.
 
     HostError when it cannot be executed, does not end in time, or (with `check`) ends with a status but 0.
     """
     try:
-        done = subprocess.run(
-            list(argv), capture_output=True, check=False, timeout=timeout_sec, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(list(argv), capture_output=True, check=False, timeout=timeout_sec, input=stdin or b"")
     except OSError as error:
         raise HostError(f"run {argv[0]}", str(error)) from error
     except subprocess.TimeoutExpired as error:

@@ -20,7 +20,7 @@ class BusProperty(NamedTuple):
 
 
 class Transient(NamedTuple):
-    """A transient service to start."""
+    """A transient unit to start; a scope is for processes that there are."""
 
     unit: str
     properties: Sequence[tuple[str, str, object]]
@@ -28,6 +28,8 @@ class Transient(NamedTuple):
     pin: str | None = None
     """A transient slice that is started beside it and wants it, so that it stays loaded when it stops."""
     pin_properties: Sequence[tuple[str, str, object]] = ()
+    beside: tuple[str, Sequence[tuple[str, str, object]]] | None = None
+    """Another transient unit that is made in the same call and not started, with its properties."""
 
 
 class JobResult(NamedTuple):
@@ -76,6 +78,10 @@ class Systemd(Protocol):
         """Stop units and wait; one that is not loaded counts as done."""
         ...
 
+    def set_properties(self, unit: str, properties: Sequence[tuple[str, str, object]]) -> None:
+        """Change properties of a loaded unit until it is unloaded; HostError when systemd refuses."""
+        ...
+
     def reset_failed(self, units: Sequence[str]) -> None:
         """Forget the failed state of units; those not loaded are passed over."""
         ...
@@ -85,7 +91,7 @@ class Systemd(Protocol):
         ...
 
     def get(self, unit: str, interface: str, prop: str, signature: str) -> object:
-        """One property of a unit; `interface` is Unit, Service or Slice. HostError when there is none."""
+        """One property of a unit; `interface` is Unit, Service, Slice or Scope. HostError when there is none."""
         ...
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ allows is not known here (`plan`), nor which policies and grants there are (`pol
 
     document   bytes -> tables: size, encoding, syntax
     located    the lines of keys, for errors
+    key        what a row of the table of keys is
+    keys_…     the rows
     schema     the table of keys
     values     one value -> what the model holds
     faults     what is wrong with one value
@@ -22,11 +24,17 @@ from aurora.manifest.model import (
     Directories,
     Limits,
     Manifest,
+    ModuleKind,
+    Order,
     Readiness,
     Restart,
     RestartPolicy,
+    SafeState,
     Sandbox,
+    Schedule,
     Start,
+    Stop,
+    StopSignal,
     to_json,
 )
 from aurora.manifest.reader import MANIFEST_FILE, OLDER_FILE, find_manifest, read_manifest
@@ -43,11 +51,17 @@ __all__ = [
     "Key",
     "Limits",
     "Manifest",
+    "ModuleKind",
+    "Order",
     "Readiness",
     "Restart",
     "RestartPolicy",
+    "SafeState",
     "Sandbox",
+    "Schedule",
     "Start",
+    "Stop",
+    "StopSignal",
     "TomlType",
     "find_manifest",
     "read_manifest",

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from aurora.manifest.model import Manifest, Readiness, Restart, RestartPolicy
+from aurora.manifest.model import Manifest, ModuleKind, Readiness, Restart, RestartPolicy
+from aurora.manifest.schema import KEYS
 from aurora.quantity import format_duration, format_size
 
 __all__ = ["Conflict", "conflicts"]
@@ -48,6 +49,45 @@ def _watchdog(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Confl
             f"it needs a module that talks to systemd, and start.readiness is {manifest.start.readiness}",
             'readiness = "notify" below [start]',
         )
+
+
+def _oneshot(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
+    schedule = manifest.schedule
+    if manifest.kind is not ModuleKind.ONESHOT:
+        for key in _SCHEDULE:
+            if key in declared:
+                yield Conflict(key, "only a oneshot can have a schedule", 'kind = "oneshot" below [module]')
+                return
+        return
+    if manifest.start.readiness is Readiness.NOTIFY:
+        why = "a oneshot is up when it has ended and cannot say that it is ready"
+        yield Conflict("start.readiness", why, "leaving it out")
+    if manifest.restart.policy is RestartPolicy.ALWAYS:
+        yield Conflict("restart.policy", "a oneshot that ended well has done its work", 'policy = "on-failure"')
+    if schedule.calendar is not None and schedule.interval_usec is not None:
+        yield Conflict("schedule.interval", "there is schedule.calendar as well", "leaving one of them out")
+    elif schedule.catch_up and schedule.calendar is None:
+        yield Conflict("schedule.catch_up", "only a run of schedule.calendar can be missed", "leaving it out")
+    if schedule.jitter_usec and not schedule.declared:
+        yield Conflict("schedule.jitter", "there is neither a calendar nor an interval", "one of the two")
+
+
+def _order(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
+    for key, others in (("order.after", manifest.order.after), ("order.requires", manifest.order.requires)):
+        if manifest.name in others:
+            yield Conflict(key, f"it names {manifest.name} itself", "the names of other modules")
+    for name in manifest.order.after:
+        if name in manifest.order.requires:
+            yield Conflict("order.after", f"{name} stands in order.requires too, which says as much", "one of the two")
+
+
+def _owner_may(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
+    for pattern in manifest.owner_may:
+        table, _, name = pattern.partition(".")
+        known = any(row.table == table and (row.name in (name, "*") or name == "*") for row in KEYS)
+        if table == "module" or not known:
+            why = f"{pattern} is not a key that an owner could set"
+            yield Conflict("module.owner_may", why, "keys of other tables than [module], such as limits.*")
 
 
 def _no_restart(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
@@ -132,6 +172,14 @@ def _waits_usec(restart: Restart, count: int) -> int:
     return total_usec + last_usec * max(count - restart.growth_steps, 0)
 
 
+def _safe_state(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
+    safe = manifest.safe_state
+    if safe.command is not None and safe.module is not None:
+        yield Conflict("safe_state.module", "safe_state.command is there too, and one of them has to do", "one of them")
+    elif safe.module is not None and safe.module == manifest.name:
+        yield Conflict("safe_state.module", "it is the module itself, which has just failed", "another module")
+
+
 _RESTART = (
     "restart.policy",
     "restart.delay",
@@ -140,14 +188,19 @@ _RESTART = (
     "restart.give_up_after",
     "restart.give_up_within",
 )
+_SCHEDULE = ("schedule.calendar", "schedule.interval", "schedule.jitter", "schedule.catch_up")
 _GROWTH = ("restart.policy", "restart.delay", "restart.delay_max", "restart.steps")
 
 _CHECKS: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_memory, ("limits.memory_high", "limits.memory_max")),
     (_watchdog, ("watchdog.timeout", "start.readiness")),
+    (_oneshot, ("module.kind", "start.readiness", "restart.policy", *_SCHEDULE)),
+    (_order, ("module.name", "order.after", "order.requires")),
+    (_owner_may, ("module.owner_may",)),
     (_no_restart, ("restart.policy",)),
     (_growth, _GROWTH),
     (_give_up, _RESTART),
+    (_safe_state, ("module.name", "safe_state.command", "safe_state.module")),
 )
 """Each check and the keys that it reads."""
 

@@ -9,13 +9,28 @@ __all__ = [
     "Directories",
     "Limits",
     "Manifest",
+    "ModuleKind",
+    "Order",
     "Readiness",
     "Restart",
     "RestartPolicy",
+    "SafeState",
     "Sandbox",
+    "Schedule",
     "Start",
+    "Stop",
+    "StopSignal",
     "to_json",
 ]
+
+
+class ModuleKind(StrEnum):
+    """What a module's program is (Type= in systemd.service(5))."""
+
+    SERVICE = "service"
+    """It runs until it is stopped."""
+    ONESHOT = "oneshot"
+    """It does one thing and ends; it is up when it has ended well."""
 
 
 class Readiness(StrEnum):
@@ -25,6 +40,17 @@ class Readiness(StrEnum):
     """When it says READY=1 (sd_notify(3)); `aurora.sdk.ready()` does."""
     EXEC = "exec"
     """As soon as its program has been executed."""
+
+
+class StopSignal(StrEnum):
+    """What a module is sent when it is to stop (KillSignal= in systemd.kill(5))."""
+
+    TERM = "SIGTERM"
+    INT = "SIGINT"
+    QUIT = "SIGQUIT"
+    HUP = "SIGHUP"
+    USR1 = "SIGUSR1"
+    USR2 = "SIGUSR2"
 
 
 class RestartPolicy(StrEnum):
@@ -47,6 +73,14 @@ class Limits:
     """Above this the kernel slows the module down and reclaims."""
     tasks_max: int | None
     """Processes and threads together."""
+    cpu_weight: int | None
+    """Its part of the CPU when there is not enough for all; others have 100."""
+    io_weight: int | None
+    """The same of the disk."""
+    io_read_max_bytes: int | None
+    """Bytes per second read from the disk that holds /var/lib."""
+    io_write_max_bytes: int | None
+    """Bytes per second written to it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +90,44 @@ class Start:
     readiness: Readiness
     timeout_usec: int
     """A module that is not ready by then has failed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stop:
+    """How the module is asked to end."""
+
+    signal: StopSignal
+    timeout_usec: int
+    """After the signal it has this long before it is killed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Schedule:
+    """When a oneshot runs by itself; at most one of `calendar` and `interval_usec` is set."""
+
+    calendar: str | None
+    """Points in time (systemd.time(7), "Calendar events")."""
+    interval_usec: int | None
+    """From the start of one run to the start of the next; the first run is at once."""
+    jitter_usec: int
+    """Each run is late by a random time of at most this."""
+    catch_up: bool
+    """Whether a run that was missed because the machine was off is made up for at boot."""
+
+    @property
+    def declared(self) -> bool:
+        """Whether there is a schedule."""
+        return self.calendar is not None or self.interval_usec is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """How the module's start relates to that of other modules, which are named in the order written."""
+
+    after: tuple[str, ...]
+    """It starts after these, where they start at all."""
+    requires: tuple[str, ...]
+    """It starts after these, and only if they are up; it stops when one of them does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +161,16 @@ class Directories:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SafeState:
+    """What happens when the module fails for good, misses its watchdog or is stopped by force; both None: nothing."""
+
+    command: tuple[str, ...] | None
+    """A program and its arguments, as `Manifest.entry`."""
+    module: str | None
+    """Another module, which is started."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sandbox:
     """What the module may reach."""
 
@@ -96,6 +178,8 @@ class Sandbox:
     """Name of the policy that the sandbox starts from."""
     grants: tuple[str, ...]
     """What is asked beyond it, in the order written, without duplicates."""
+    exposure_max_tenths: int | None = None
+    """The highest exposure score that the author lets it have, in tenths; None: any."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,23 +192,40 @@ class Manifest:
     """A Debian upstream version (deb-version(7)), without epoch or revision."""
     description: str
     """One line."""
+    kind: ModuleKind
     entry: tuple[str, ...]
     """The program and its arguments; one element is a file of the module, or an absolute path."""
+    owner_may: tuple[str, ...]
+    """Which keys the owner's file may set: paths of keys, or "TABLE.*" for all of a table."""
     environment: tuple[tuple[str, str], ...]
     """Variables and values, sorted by name."""
+    credentials: tuple[str, ...]
+    """Names of the secrets that it is given as files."""
     limits: Limits
     start: Start
+    stop: Stop
     watchdog_usec: int | None
     """Longest time between two WATCHDOG=1 messages; None: no watchdog."""
     restart: Restart
+    schedule: Schedule
+    order: Order
+    safe_state: SafeState
     directories: Directories
     sandbox: Sandbox
+
+
+def _list(words: tuple[str, ...] | None) -> list[str] | None:
+    return None if words is None else list(words)
 
 
 def to_json(manifest: Manifest) -> dict[str, object]:
     """The manifest in JSON types, under the names of its fields; `environment` as an object."""
     return asdict(manifest) | {
         "entry": list(manifest.entry),
+        "owner_may": list(manifest.owner_may),
         "environment": dict(manifest.environment),
-        "sandbox": {"policy": manifest.sandbox.policy, "grants": list(manifest.sandbox.grants)},
+        "credentials": list(manifest.credentials),
+        "order": {"after": list(manifest.order.after), "requires": list(manifest.order.requires)},
+        "safe_state": {"command": _list(manifest.safe_state.command), "module": manifest.safe_state.module},
+        "sandbox": asdict(manifest.sandbox) | {"grants": list(manifest.sandbox.grants)},
     }

@@ -38,8 +38,10 @@ def meant_older_key(key: str) -> str:
 
 def meant_table(name: str, value: object) -> str:
     """For a table, or a key above all tables, that module.toml does not have."""
-    if not isinstance(value, dict) and (meant := _nearest(name, _NAMES)) is not None:
-        return _below(meant)
+    if not isinstance(value, dict):
+        meant = _nearest(name, (*_TABLES, *_NAMES))
+        if meant is not None and meant not in _TABLES:
+            return _below(meant)
     if (meant := _nearest(name, _TABLES)) is not None:
         return f"[{meant}]"
     return f"one of {', '.join(f'[{table}]' for table in _TABLES)}"

@@ -15,7 +15,9 @@ from aurora.manifest.faults import Fault, Faults, kind_of, shown, unfit
 
 __all__ = [
     "boolean",
+    "calendar",
     "choice",
+    "credential_names",
     "duration",
     "entry",
     "environment",
@@ -23,8 +25,11 @@ __all__ = [
     "grants",
     "identifier",
     "integer",
+    "key_patterns",
     "module_name",
+    "module_names",
     "one_line",
+    "score",
     "share",
     "size",
     "version",
@@ -39,12 +44,18 @@ ENVIRONMENT_MAX_COUNT = 128
 ENVIRONMENT_MAX_BYTES = 4096
 GIVE_UP_MAX = 10_000
 GRANTS_MAX_COUNT = 64
+CALENDAR_MAX_LENGTH = 128
+CREDENTIALS_MAX_COUNT = 32
+LIST_MAX_COUNT = 64
 QUANTITY_MAX_LENGTH = 64
 SHARE_MIN_USEC = 10_000
 
 _VERSION = re.compile(r"[0-9][A-Za-z0-9.+~]{0,63}", re.ASCII)
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9-]{0,47}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_CALENDAR = re.compile(r"[A-Za-z0-9*][A-Za-z0-9 *:,./~_+-]*", re.ASCII)
+_CREDENTIAL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", re.ASCII)
+_KEY_PATTERN = re.compile(r"[a-z_]{1,32}\.(?:\*|[A-Za-z0-9_]{1,128})", re.ASCII)
 _GRANT = re.compile(r"[a-z][a-z0-9.]{0,63}(?::[^\x00-\x20\x7f]{1,256})?", re.ASCII)
 
 # systemd.exec(5), "Environment variables in spawned processes": a module that was told another value than
@@ -182,6 +193,11 @@ def share(raw: object) -> int:
     return share_usec
 
 
+def score(raw: object) -> int:
+    """Tenths of an exposure score: "2.0" is 20."""
+    return quantity.parse_score(_quantity(raw))
+
+
 def size(min_bytes: int) -> Callable[[object], int]:
     """The converter for sizes of at least `min_bytes`, to bytes."""
 
@@ -299,23 +315,56 @@ def _variable_faults(name: str, value: object) -> Iterator[Fault]:
         yield Fault(f"the value has more than {ENVIRONMENT_MAX_BYTES} bytes", name, "a file of the module")
 
 
-def grants(raw: object) -> tuple[str, ...]:
-    """What is asked beyond the policy, in the order written. Whether a grant exists, `policy` knows."""
+def calendar(raw: object) -> str:
+    """A calendar event of systemd.time(7), as far as its characters go; systemd alone knows the rest."""
+    text = _text(raw)
+    if len(text) > CALENDAR_MAX_LENGTH or _CALENDAR.fullmatch(text) is None:
+        raise ValueError(f"{shown(text)} is not a calendar event")
+    return text
+
+
+def _words(raw: object, kind: str, limit: int, fits: Callable[[str], bool], form: str) -> tuple[str, ...]:
+    """A list of different words that `fits`, in the order written."""
     if not isinstance(raw, list):
         raise _unlike(raw, "a list of texts")
     faults: list[Fault] = []
-    if len(raw) > GRANTS_MAX_COUNT:
-        faults.append(Fault(f"the list has {len(raw)} grants, more than {GRANTS_MAX_COUNT}"))
+    if len(raw) > limit:
+        faults.append(Fault(f"the list has {len(raw)} {kind}s, more than {limit}"))
     found: dict[str, None] = {}
-    for number, grant in enumerate(raw, 1):
-        if not isinstance(grant, str):
-            faults.append(Fault(f"grant {number} is {kind_of(grant)}, not a text"))
-        elif _GRANT.fullmatch(grant) is None or unfit(grant) is not None:
-            faults.append(Fault(f"{shown(grant)} is not a grant (words with points, or words:argument)"))
-        elif grant in found:
-            faults.append(Fault(f"the grant {shown(grant)} is there twice", remedy="naming it once"))
+    for number, word in enumerate(raw, 1):
+        if not isinstance(word, str):
+            faults.append(Fault(f"{kind} {number} is {kind_of(word)}, not a text"))
+        elif not fits(word):
+            faults.append(Fault(f"{shown(word)} is not a {kind} ({form})"))
+        elif word in found:
+            faults.append(Fault(f"the {kind} {shown(word)} is there twice", remedy="naming it once"))
         else:
-            found[grant] = None
+            found[word] = None
     if faults:
         raise Faults(faults)
     return tuple(found)
+
+
+def grants(raw: object) -> tuple[str, ...]:
+    """What is asked beyond the policy, in the order written. Whether a grant exists, `policy` knows."""
+    form = "words with points, or words:argument"
+    return _words(raw, "grant", GRANTS_MAX_COUNT, lambda w: _GRANT.fullmatch(w) is not None and unfit(w) is None, form)
+
+
+def module_names(raw: object) -> tuple[str, ...]:
+    """Names of other modules."""
+    return _words(raw, "module's name", LIST_MAX_COUNT, names.is_module_name, names.NAME_RULE)
+
+
+def credential_names(raw: object) -> tuple[str, ...]:
+    """Names of credentials, which are names of files too."""
+    fits = _CREDENTIAL.fullmatch
+    form = "letters, digits, _ . and -, at most 64, and no .cred at the end, which marks an encrypted one"
+    return _words(
+        raw, "credential", CREDENTIALS_MAX_COUNT, lambda w: fits(w) is not None and not w.endswith(".cred"), form
+    )
+
+
+def key_patterns(raw: object) -> tuple[str, ...]:
+    """Paths of keys: "table.key" or "table.*". Whether there is such a key, `owner` knows."""
+    return _words(raw, "key", LIST_MAX_COUNT, lambda w: _KEY_PATTERN.fullmatch(w) is not None, "TABLE.KEY or TABLE.*")

@@ -5,47 +5,64 @@ from __future__ import annotations
 from aurora.directives import Value
 from aurora.errors import Problem, Refused
 from aurora.identity import Identity
-from aurora.manifest import Limits, Manifest, Readiness, Restart, RestartPolicy
-from aurora.names import UNENFORCED_VARIABLE
+from aurora.manifest import (
+    Limits,
+    Manifest,
+    ModuleKind,
+    Order,
+    Readiness,
+    Restart,
+    RestartPolicy,
+    Schedule,
+    Stop,
+    StopSignal,
+)
+from aurora.names import UNENFORCED_VARIABLE, incident_unit, unit_name
+from aurora.plan.local import NETWORKS, localized, needs_networks
 from aurora.plan.model import Facts, Feature, Plan
+from aurora.plan.reliance import REMEDY, relied_on
+from aurora.plan.secrets import Secrets
 from aurora.policy import Policy
 
 __all__ = ["make_plan"]
 
-STOP_TIMEOUT_USEC = 15_000_000
-"""After SIGTERM a module has this long before SIGKILL."""
-_FEATURE_REMEDY = {
-    Feature.APPARMOR: "a kernel started with apparmor=1 security=apparmor",
-    Feature.SECCOMP: "a kernel with CONFIG_SECCOMP_FILTER",
-    Feature.MEMORY: "a kernel started with cgroup_enable=memory (Raspberry Pi OS: /boot/firmware/cmdline.txt)",
-    Feature.CPU: "a kernel with the cpu controller of cgroup v2",
-    Feature.PIDS: "a kernel with the pids controller of cgroup v2",
-    Feature.IP_FILTER: "a kernel with CONFIG_CGROUP_BPF",
-}
+DISK = "/var/lib"
+"""Modules and their state are below it, so its disk is the one whose bandwidth is limited."""
+NO_SECRETS = Secrets("")
+TIMER_ACCURACY_USEC = 1_000_000
+"""systemd may put off a timer by a minute to wake up less often, unless told otherwise (systemd.timer(5))."""
 _INTERPRETER = {".py": ("/usr/bin/python3",), ".sh": ("/bin/sh",)}
 
 
-def make_plan(manifest: Manifest, policy: Policy, facts: Facts, *, identity: Identity, folder: str) -> Plan:
-    """The plan for a module staged in `folder` (an absolute path of plain characters).
+def make_plan(
+    manifest: Manifest,
+    policy: Policy,
+    facts: Facts,
+    *,
+    identity: Identity,
+    folder: str,
+    secrets: Secrets = NO_SECRETS,
+) -> Plan:
+    """The plan for a module staged in `folder` (an absolute path of plain characters), its `secrets` as they are.
 
     Refused, naming each, when it relies on features that the machine lacks and the owner has not accepted to
-    go without: what is declared is enforced or not started.
+    go without, or on a group that is not there: what is declared is enforced or not started.
     """
     missing = _required(manifest, policy) - facts.features
-    if refused := missing - facts.accepted:
-        raise Refused.of(_unenforceable(manifest.name, feature) for feature in sorted(refused))
     settings: dict[str, Value] = {
-        **policy.directives,
+        **_enforceable(manifest, policy, facts, missing),
         **_identity_settings(manifest, identity),
         **_program_settings(manifest, folder, missing),
         **_limit_settings(manifest.limits),
         **_restart_settings(manifest.restart),
+        **_stop_settings(manifest.kind, manifest.stop),
+        **_order_settings(manifest.order),
+        **secrets.settings(manifest.credentials),
     }
     writable = _directories(manifest, identity, settings)
     _show(settings, folder)
     profile = None if Feature.APPARMOR in missing else identity.profile
-    if profile is not None:
-        settings["AppArmorProfile"] = profile
+    settings |= {} if profile is None else {"AppArmorProfile": profile}
     return Plan(
         module=manifest.name,
         version=manifest.version,
@@ -54,10 +71,17 @@ def make_plan(manifest: Manifest, policy: Policy, facts: Facts, *, identity: Ide
         profile=profile,
         folder=folder,
         settings=settings,
+        timer=_timer(manifest),
+        after=(*manifest.order.requires, *manifest.order.after),
+        requires=manifest.order.requires,
+        credentials=tuple(secrets.file(name) for name in manifest.credentials),
         apparmor=policy.apparmor,
         writable=writable,
         start_timeout_usec=manifest.start.timeout_usec,
+        safe_command=() if manifest.safe_state.command is None else _argv(manifest.safe_state.command, folder),
+        safe_module=manifest.safe_state.module or "",
         unenforced=tuple(sorted(missing)),
+        follows=(NETWORKS,) if needs_networks(policy) else (),
     )
 
 
@@ -74,19 +98,16 @@ def _show(settings: dict[str, Value], folder: str) -> None:
 
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
-    limits = manifest.limits
-    required = {Feature.APPARMOR}
-    if limits.memory_max_bytes is not None or limits.memory_high_bytes is not None:
-        required.add(Feature.MEMORY)
-    if limits.cpu_share_usec is not None:
-        required.add(Feature.CPU)
-    if limits.tasks_max is not None:
-        required.add(Feature.PIDS)
-    if policy.directives.get("SystemCallFilter"):
-        required.add(Feature.SECCOMP)
-    if policy.directives.get("IPAddressDeny"):
-        required.add(Feature.IP_FILTER)
-    return required
+    return {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
+
+
+def _enforceable(manifest: Manifest, policy: Policy, facts: Facts, missing: set[Feature]) -> dict[str, Value]:
+    """The policy's directives as they are on this machine; Refused with all that it lacks for them."""
+    directives, problems = localized(policy, facts, manifest.name)
+    problems += [_unenforceable(manifest.name, feature) for feature in sorted(missing - facts.accepted)]
+    if problems:
+        raise Refused.of(problems)
+    return directives
 
 
 def _unenforceable(module: str, feature: Feature) -> Problem:
@@ -94,7 +115,7 @@ def _unenforceable(module: str, feature: Feature) -> Problem:
         f"run the module {module}",
         f"it relies on {feature}, which this machine cannot enforce",
         "",
-        f'{_FEATURE_REMEDY[feature]}, or accept_unenforced = ["{feature}"] in /etc/aurora/core.toml to go without',
+        f'{REMEDY[feature]}, or accept_unenforced = ["{feature}"] in /etc/aurora/core.toml to go without',
     )
 
 
@@ -109,6 +130,8 @@ def _identity_settings(manifest: Manifest, identity: Identity) -> dict[str, Valu
         "User": identity.user,
         "Slice": identity.slice,
         "SyslogIdentifier": manifest.name,
+        # At every failure, also one after which systemd starts it again (systemd.unit(5)).
+        "OnFailure": (incident_unit(manifest.name),),
         "CPUAccounting": True,
         "MemoryAccounting": True,
         "TasksAccounting": True,
@@ -117,6 +140,7 @@ def _identity_settings(manifest: Manifest, identity: Identity) -> dict[str, Valu
 
 def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) -> dict[str, Value]:
     notify = manifest.start.readiness is Readiness.NOTIFY
+    oneshot = manifest.kind is ModuleKind.ONESHOT
     environment = {
         "AURORA_MODULE": manifest.name,
         "PYTHONUNBUFFERED": "1",  # a line printed is a line in the journal
@@ -126,13 +150,14 @@ def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) ->
     # First, so that no variable of the module's own can be taken for it (`runtime.status`).
     unenforced = (f"{UNENFORCED_VARIABLE}={','.join(sorted(missing))}",) if missing else ()
     settings: dict[str, Value] = {
-        "Type": "notify" if notify else "exec",
+        "Type": "oneshot" if oneshot else "notify" if notify else "exec",
         "ExecStart": _argv(manifest.entry, folder),
         "WorkingDirectory": folder,
         "Environment": (*unenforced, *(f"{name}={value}" for name, value in sorted(environment.items()))),
         "TimeoutStartSec": manifest.start.timeout_usec,
-        "TimeoutStopSec": STOP_TIMEOUT_USEC,
     }
+    if oneshot and not manifest.schedule.declared:
+        settings["RemainAfterExit"] = True  # done once since boot is what up means for it
     if notify:
         # Anything but Python may speak through systemd-notify, a child of its own.
         settings["NotifyAccess"] = "main" if manifest.entry[0].endswith(".py") else "all"
@@ -163,6 +188,14 @@ def _limit_settings(limits: Limits) -> dict[str, Value]:
         settings["MemoryHigh"] = limits.memory_high_bytes
     if limits.tasks_max is not None:
         settings["TasksMax"] = limits.tasks_max
+    if limits.cpu_weight is not None:
+        settings["CPUWeight"] = limits.cpu_weight
+    if limits.io_weight is not None:
+        settings["IOWeight"] = limits.io_weight
+    if limits.io_read_max_bytes is not None:
+        settings["IOReadBandwidthMax"] = (f"{DISK} {limits.io_read_max_bytes}",)
+    if limits.io_write_max_bytes is not None:
+        settings["IOWriteBandwidthMax"] = (f"{DISK} {limits.io_write_max_bytes}",)
     return settings
 
 
@@ -178,6 +211,46 @@ def _restart_settings(restart: Restart) -> dict[str, Value]:
     else:
         settings["StartLimitIntervalSec"] = restart.give_up_within_usec
         settings["StartLimitBurst"] = restart.give_up_after
+    return settings
+
+
+_CLEAN_SIGNALS = (StopSignal.HUP, StopSignal.INT, StopSignal.TERM)
+"""A service that one of these ends has not failed (SuccessExitStatus= in systemd.service(5))."""
+
+
+def _stop_settings(kind: ModuleKind, stop: Stop) -> dict[str, Value]:
+    settings: dict[str, Value] = {"TimeoutStopSec": stop.timeout_usec}
+    if stop.signal is not StopSignal.TERM:
+        settings["KillSignal"] = stop.signal.value
+    # To do as one was told is no failure; systemd takes it so only for services, and of some signals.
+    if kind is ModuleKind.ONESHOT or stop.signal not in _CLEAN_SIGNALS:
+        settings["SuccessExitStatus"] = (stop.signal.value,)
+    return settings
+
+
+def _order_settings(order: Order) -> dict[str, Value]:
+    requires = tuple(unit_name(name) for name in order.requires)
+    after = (*requires, *(unit_name(name) for name in order.after))
+    return {**({"After": after} if after else {}), **({"Requires": requires} if requires else {})}
+
+
+def _timer(manifest: Manifest) -> dict[str, Value]:
+    schedule: Schedule = manifest.schedule
+    if not schedule.declared:
+        return {}
+    settings: dict[str, Value] = {
+        "Description": f"Schedule of the AuroraOS module {manifest.name}",
+        "AccuracySec": TIMER_ACCURACY_USEC,
+    }
+    if schedule.calendar is not None:
+        settings["OnCalendar"] = schedule.calendar
+    if schedule.interval_usec is not None:
+        settings["OnActiveSec"] = 0
+        settings["OnUnitActiveSec"] = schedule.interval_usec
+    if schedule.jitter_usec:
+        settings["RandomizedDelaySec"] = schedule.jitter_usec
+    if schedule.catch_up:
+        settings["Persistent"] = True
     return settings
 
 

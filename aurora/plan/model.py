@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from aurora.directives import Value
+from aurora.names import timer_name
 
 __all__ = ["Action", "Facts", "Feature", "Plan", "Running", "Step"]
 
@@ -24,6 +25,10 @@ class Feature(StrEnum):
     """The cpu controller."""
     PIDS = "pids"
     """The pids controller."""
+    IO = "io"
+    """The io controller, and a disk below /var/lib that it knows."""
+    IO_WEIGHT = "io-weight"
+    """A disk scheduler that heeds weights: bfq, or io.cost."""
     IP_FILTER = "ip-filter"
     """BPF programs on cgroups, with which systemd enforces IPAddressDeny=."""
 
@@ -34,6 +39,16 @@ class Facts:
 
     features: frozenset[Feature]
     accepted: frozenset[Feature]
+    networks: tuple[str, ...] = ()
+    """The networks that it is on; read only when a plan depends on them, as are the two below."""
+    groups: frozenset[str] = frozenset()
+    """The names of its groups."""
+    device_groups: Mapping[str, str] = field(default_factory=dict)
+    """The group of each device that a plan asks for and that is there."""
+
+
+_TUPLES = ("after", "requires", "credentials", "apparmor", "writable", "safe_command", "unenforced", "follows")
+"""Fields of a plan that JSON turns into lists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,36 +65,65 @@ class Plan:
     """Absolute path of the staged module, which it can read and execute."""
     settings: Mapping[str, Value]
     """Every directive of the unit, by its name in `directives.DIRECTIVES`."""
+    timer: Mapping[str, Value]
+    """The same of the timer that starts it; empty for a module without a schedule."""
+    after: tuple[str, ...]
+    """Modules after which it starts, those that it requires among them."""
+    requires: tuple[str, ...]
+    """Modules without which it does not run."""
+    credentials: tuple[str, ...]
+    """Files of its secrets, which must be there when it starts."""
     apparmor: tuple[str, ...]
     """Rules of the policy and its grants."""
     writable: tuple[str, ...]
     """The module's own directories, as it sees them."""
     start_timeout_usec: int
+    safe_command: tuple[str, ...]
+    """What is run when the module fails for good, a program by its absolute path; empty for nothing."""
+    safe_module: str
+    """The module that is started then; empty for none."""
     unenforced: tuple[str, ...]
     """Features that it relies on, that are missing here, and whose absence the owner accepts."""
+    follows: tuple[str, ...]
+    """What it was made from and may change at any time: `local.NETWORKS`."""
 
     def to_json(self) -> dict[str, object]:
         """The plan as JSON can hold it; `Plan.from_json` reads it back."""
         document = asdict(self)
-        document["settings"] = {name: self.settings[name] for name in sorted(self.settings)}
+        for name in ("settings", "timer"):
+            held = getattr(self, name)
+            document[name] = {directive: held[directive] for directive in sorted(held)}
         return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, object]) -> Plan:
         """The plan that `to_json` wrote; KeyError, TypeError or ValueError when it is something else."""
         fields: dict[str, object] = dict(document)
-        settings = fields["settings"]
-        if not isinstance(settings, dict):
-            raise TypeError("settings is not a table")
-        fields["settings"] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()
-        }
-        for name in ("apparmor", "writable", "unenforced"):
+        for name in ("settings", "timer"):
+            held = fields[name]
+            if not isinstance(held, dict):
+                raise TypeError(f"{name} is not a table")
+            fields[name] = {key: tuple(value) if isinstance(value, list) else value for key, value in held.items()}
+        for name in (
+            "after",
+            "requires",
+            "credentials",
+            "apparmor",
+            "writable",
+            "safe_command",
+            "unenforced",
+            "follows",
+        ):
             words = fields[name]
             if not isinstance(words, (list, tuple)):
                 raise TypeError(f"{name} is not a list")
             fields[name] = tuple(words)
         return cls(**fields)  # type: ignore[arg-type]  # unknown or missing fields raise TypeError here
+
+    @property
+    def started(self) -> str:
+        """The unit that is started to bring the module up: its timer, where it has a schedule."""
+        return timer_name(self.module) if self.timer else self.unit
 
     @property
     def digest(self) -> str:
@@ -98,6 +142,8 @@ class Running:
     """Whether its slice is up, so that systemd keeps the unit loaded."""
     active: bool
     """Whether the unit is up, on its way up, or waiting for its next restart."""
+    loaded: bool
+    """Whether the unit holds its name: also when it is down and not pinned, while another one refers to it."""
 
 
 class Action(StrEnum):

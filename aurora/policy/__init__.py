@@ -1,16 +1,33 @@
 """Policy files and grants -> Policy. Pure: bytes in, frozen values out."""
 
+from aurora.policy.arguments import ARGUMENTS
+from aurora.policy.ceiling import exposure_problems, forbidden
 from aurora.policy.model import Catalogue, Grant, Owner, Policy
 from aurora.policy.reader import FILE_MAX_BYTES, OWNER_FEATURES, read_catalogue, read_owner
-from aurora.policy.resolve import resolve
+from aurora.policy.resolve import find_grants, find_policy, loosened, resolve
+from aurora.policy.values import LAN
+from aurora.policy.words import DEFAULT_POLICY, Change, Difference, Reach, difference, reach
 
 __all__ = [
+    "ARGUMENTS",
+    "DEFAULT_POLICY",
     "FILE_MAX_BYTES",
+    "LAN",
     "OWNER_FEATURES",
     "Catalogue",
+    "Change",
+    "Difference",
     "Grant",
     "Owner",
     "Policy",
+    "Reach",
+    "difference",
+    "exposure_problems",
+    "find_grants",
+    "find_policy",
+    "forbidden",
+    "loosened",
+    "reach",
     "read_catalogue",
     "read_owner",
     "resolve",

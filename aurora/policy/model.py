@@ -20,6 +20,8 @@ class Policy:
     """Directives of `directives.SANDBOX` and their values."""
     apparmor: tuple[str, ...]
     """Rules in AppArmor's language, one each."""
+    base: str = ""
+    """The policy that its file is a change of; empty: of none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +29,7 @@ class Grant:
     """One thing that loosens a policy."""
 
     name: str
+    """As a manifest writes it; in a catalogue a word of `arguments.ARGUMENTS` may stand behind the colon."""
     description: str
     set: Mapping[str, Value]
     """Directives whose value it replaces."""
@@ -35,7 +38,7 @@ class Grant:
     remove: Mapping[str, tuple[str, ...]]
     """Words it takes out of a directive's list."""
     apparmor: tuple[str, ...]
-    """Rules that it adds."""
+    """Rules that it adds. In all of these, $WORD stands for what follows the colon."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,3 +55,9 @@ class Owner:
 
     accept_unenforced: frozenset[str] = frozenset()
     """Features (`plan.Feature`) whose absence on this machine is accepted."""
+    exposure_max_tenths: int | None = None
+    """The highest exposure score that a module may have, in tenths; None: any."""
+    grants_never: tuple[str, ...] = ()
+    """Grants that no module gets; `NAME:*` stands for all of that name."""
+    policies_never: tuple[str, ...] = ()
+    """Policies that no module gets."""

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import PurePath
+from typing import NamedTuple
 
 from aurora.directives import DIRECTIVES, SANDBOX, Value
 from aurora.errors import InputError, Problem
+from aurora.policy.arguments import ARGUMENTS, Argument, argument_of, filled
 from aurora.policy.model import Catalogue, Grant, Owner, Policy
+from aurora.policy.resolve import loosened
 from aurora.policy.values import LIST_KINDS, directive_value, rule_fault
+from aurora.quantity import parse_score
 
 __all__ = ["FILE_MAX_BYTES", "GRANTS_FILE", "OWNER_FEATURES", "read_catalogue", "read_owner"]
 
@@ -17,8 +23,14 @@ FILE_MAX_BYTES = 256 * 1024
 """A longer policy file is refused unread."""
 RULES_MAX = 512
 GRANTS_FILE = "grants.toml"
-OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "ip-filter"})
+OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "io", "io-weight", "ip-filter"})
 """What an owner may accept as missing; the same words as `plan.Feature`."""
+OWNER_KEYS = ("accept_unenforced", "exposure_max", "grants_never", "policies_never")
+
+_KNOWN_FEATURES = f"some of: {', '.join(sorted(OWNER_FEATURES))}"
+_NAME = re.compile(r"[a-z][a-z0-9.-]{0,63}", re.ASCII)
+_GRANT = re.compile(r"[a-z][a-z0-9.]{0,63}(?::[A-Za-z0-9._/-]{1,64})?", re.ASCII)
+_EMPTY = Policy(name="", description="", directives={}, apparmor=())
 
 
 class _Reading:
@@ -63,17 +75,33 @@ class _Reading:
             return {}
         return value
 
-    def rules(self, table: Mapping[str, object], prefix: str = "") -> tuple[str, ...]:
+    def words(
+        self, table: Mapping[str, object], key: str, good: Callable[[str], object], wanted: str
+    ) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if isinstance(value, list) and len(value) <= RULES_MAX and all(isinstance(w, str) and good(w) for w in value):
+            return tuple(value)
+        self.fault(key, "it must be a list of texts, each of the right kind", f"a list of {wanted}")
+        return ()
+
+    def rules(self, table: Mapping[str, object], prefix: str = "", argument: Argument | None = None) -> tuple[str, ...]:
         value = table.get("apparmor", [])
         if not isinstance(value, list) or len(value) > RULES_MAX:
             self.fault(f"{prefix}apparmor", f"it must be a list of at most {RULES_MAX} rules")
             return ()
         for rule in value:
-            if (why := rule_fault(rule)) is not None:
+            try:
+                why = rule_fault(_sample(rule, argument))
+            except ValueError as error:
+                why = str(error)
+            if why is not None:
                 self.fault(f"{prefix}apparmor", why)
         return tuple(value)
 
-    def directives(self, table: Mapping[str, object], prefix: str, *, lists: bool) -> dict[str, Value]:
+    def directives(
+        self, table: Mapping[str, object], prefix: str, *, lists: bool, argument: Argument | None = None
+    ) -> dict[str, Value]:
+        """The directives of a table; of a grant that takes an argument they stay as written, with $WORD in them."""
         found: dict[str, Value] = {}
         for name, raw in table.items():
             if name not in SANDBOX:
@@ -82,23 +110,60 @@ class _Reading:
                 self.fault(f"{prefix}{name}", "it is not a list", "the key set")
             else:
                 try:
-                    found[name] = directive_value(DIRECTIVES[name], raw)
+                    value = directive_value(DIRECTIVES[name], _sample(raw, argument))
+                    found[name] = tuple(raw) if isinstance(raw, list) else value
                 except ValueError as error:
                     self.fault(f"{prefix}{name}", str(error))
         return found
 
+    def change(self, name: str, table: Mapping[str, object], prefix: str, *, replaced: str) -> Grant:
+        """What loosens a policy: of a grant, or of a policy that is made from another."""
+        argument = argument_of(name)
 
-def _policy(name: str, file: str, data: bytes) -> tuple[Policy, list[Problem]]:
+        def part(key: str, *, lists: bool) -> dict[str, Value]:
+            found = self.table(table, key, prefix)
+            return self.directives(found, f"{prefix}{key}.", lists=lists, argument=argument if lists else None)
+
+        description = self.text(table, "description", prefix)
+        try:
+            _sample(description, argument)
+        except ValueError as error:
+            self.fault(f"{prefix}description", str(error))
+        return Grant(
+            name=name,
+            description=description,
+            set=part(replaced, lists=False),
+            add=_lists(part("add", lists=True)),
+            remove=_lists(part("remove", lists=True)),
+            apparmor=self.rules(table, prefix, argument),
+        )
+
+
+def _sample(raw: object, argument: Argument | None) -> object:
+    """The text or texts as they are once the argument stands in them; ValueError for a placeholder of another kind."""
+    if isinstance(raw, list):
+        return [_sample(one, argument) for one in raw]
+    if not isinstance(raw, str):
+        return raw
+    return filled(raw, argument.word, argument.sample) if argument is not None else filled(raw, "", "")
+
+
+class _Draft(NamedTuple):
+    """A policy file as it stands: the policy it is made from, if any, and what it changes."""
+
+    base: str
+    change: Grant
+    file: str
+
+
+def _policy(name: str, file: str, data: bytes) -> tuple[_Draft, list[Problem]]:
     reading = _Reading("read the policy", file)
     document = reading.document(data)
-    reading.only(document, ("description", "apparmor", "directives"))
-    policy = Policy(
-        name=name,
-        description=reading.text(document, "description"),
-        directives=reading.directives(reading.table(document, "directives"), "directives.", lists=False),
-        apparmor=reading.rules(document),
-    )
-    return policy, reading.problems
+    base = reading.text(document, "base")
+    known = ("description", "base", "apparmor", "directives")
+    reading.only(document, (*known, "add", "remove") if base else known)
+    change = reading.change(name, document, "", replaced="directives")
+    return _Draft(base, change, file), reading.problems
 
 
 def _grants(file: str, data: bytes) -> tuple[list[Grant], list[Problem]]:
@@ -107,25 +172,30 @@ def _grants(file: str, data: bytes) -> tuple[list[Grant], list[Problem]]:
     grants = []
     for name in document:
         table = reading.table(document, name)
-        prefix = f"{name}."
-        reading.only(table, ("description", "apparmor", "set", "add", "remove"), prefix)
-
-        def changes(
-            key: str, *, lists: bool, table: dict[str, object] = table, prefix: str = prefix
-        ) -> dict[str, Value]:
-            return reading.directives(reading.table(table, key, prefix), f"{prefix}{key}.", lists=lists)
-
-        grants.append(
-            Grant(
-                name=name,
-                description=reading.text(table, "description", prefix),
-                set=changes("set", lists=False),
-                add=_lists(changes("add", lists=True)),
-                remove=_lists(changes("remove", lists=True)),
-                apparmor=reading.rules(table, prefix),
-            )
-        )
+        if not _GRANT.fullmatch(name):
+            kinds = ", ".join(f"NAME:{word}" for word in ARGUMENTS)
+            reading.fault(name, "it is not the name of a grant", f"small letters and points, or {kinds}")
+        reading.only(table, ("description", "apparmor", "set", "add", "remove"), f"{name}.")
+        grants.append(reading.change(name, table, f"{name}.", replaced="set"))
     return grants, reading.problems
+
+
+def _made(drafts: Mapping[str, _Draft]) -> tuple[dict[str, Policy], list[Problem]]:
+    """The policies, each made from the one that it names as its base."""
+    policies: dict[str, Policy] = {}
+    waiting = dict(drafts)
+    while ready := [name for name, one in waiting.items() if not one.base or one.base in policies]:
+        for name in ready:
+            draft = waiting.pop(name)
+            base = policies[draft.base] if draft.base else _EMPTY
+            policies[name] = replace(
+                loosened(base, draft.change), name=name, description=draft.change.description, base=draft.base
+            )
+    problems = []
+    for draft in waiting.values():
+        why = "its bases lead back to itself" if draft.base in drafts else f"there is no policy {draft.base!r}"
+        problems.append(Problem("read the policy", why, f"{draft.file}, key base", "a policy that has no base"))
+    return policies, problems
 
 
 def _lists(values: Mapping[str, Value]) -> dict[str, tuple[str, ...]]:
@@ -137,7 +207,7 @@ def read_catalogue(files: Iterable[tuple[str, bytes]]) -> Catalogue:
 
     InputError with the problems of all files at once.
     """
-    policies: dict[str, Policy] = {}
+    drafts: dict[str, _Draft] = {}
     grants: dict[str, Grant] = {}
     problems: list[Problem] = []
     for path, data in files:
@@ -146,9 +216,10 @@ def read_catalogue(files: Iterable[tuple[str, bytes]]) -> Catalogue:
             found, faults = _grants(path, data)
             grants.update((grant.name, grant) for grant in found)
         else:
-            policy, faults = _policy(file.stem, path, data)
-            policies[policy.name] = policy
+            drafts[file.stem], faults = _policy(file.stem, path, data)
         problems += faults
+    policies, faults = _made(drafts)
+    problems += faults
     if problems:
         raise InputError.of(problems)
     return Catalogue(policies=policies, grants=grants)
@@ -158,12 +229,27 @@ def read_owner(data: bytes, *, file: str) -> Owner:
     """The owner's core.toml; InputError with all its problems at once. Empty content decides nothing."""
     reading = _Reading("read the owner's settings", file)
     document = reading.document(data)
-    reading.only(document, ("accept_unenforced",))
-    accepted = document.get("accept_unenforced", [])
-    if not isinstance(accepted, list) or not all(isinstance(w, str) and w in OWNER_FEATURES for w in accepted):
-        known = ", ".join(sorted(OWNER_FEATURES))
-        reading.fault("accept_unenforced", "it must be a list of features", f"a list of some of: {known}")
-        accepted = []
+    reading.only(document, OWNER_KEYS)
+    accepted = reading.words(document, "accept_unenforced", lambda word: word in OWNER_FEATURES, _KNOWN_FEATURES)
+    grants = reading.words(document, "grants_never", _is_grant_pattern, 'names of grants, or such as "cap:*"')
+    policies = reading.words(document, "policies_never", lambda word: _NAME.fullmatch(word), "names of policies")
+    exposure_max = document.get("exposure_max")
+    tenths = None
+    if exposure_max is not None:
+        try:
+            tenths = parse_score(exposure_max if isinstance(exposure_max, str) else repr(exposure_max))
+        except ValueError as error:
+            reading.fault("exposure_max", str(error), '"3.0"')
     if reading.problems:
         raise InputError.of(reading.problems)
-    return Owner(accept_unenforced=frozenset(accepted))
+    return Owner(
+        accept_unenforced=frozenset(accepted),
+        exposure_max_tenths=tenths,
+        grants_never=grants,
+        policies_never=policies,
+    )
+
+
+def _is_grant_pattern(word: str) -> bool:
+    head, colon, argument = word.partition(":")
+    return bool(_NAME.fullmatch(head)) and word.isprintable() and " " not in word and (not colon or argument != "")

@@ -22,10 +22,14 @@ LIST_KINDS = frozenset(
         Kind.BINDS,
         Kind.EMPTIED,
         Kind.DEVICES,
+        Kind.GROUPS,
+        Kind.SOCKETS,
     }
 )
 """Kinds whose value is a list, so that a grant can add to it."""
 
+LAN = "lan"
+"""Among addresses: the networks that the machine is on."""
 LIST_MAX_WORDS = 512
 NAMESPACES = frozenset({"cgroup", "ipc", "net", "mnt", "pid", "user", "uts"})
 _WORD_PATTERN = {
@@ -35,7 +39,9 @@ _WORD_PATTERN = {
     Kind.CAPABILITIES: re.compile(r"CAP_[A-Z_]+", re.ASCII),
     Kind.BINDS: re.compile(r"-?/[A-Za-z0-9._@+/-]*", re.ASCII),
     Kind.EMPTIED: re.compile(r"/[A-Za-z0-9._@+/-]*", re.ASCII),
-    Kind.DEVICES: re.compile(r"/dev/[A-Za-z0-9._@+/-]+ r?w?m?", re.ASCII),
+    Kind.DEVICES: re.compile(r"(?:/dev/[A-Za-z0-9._@+/:-]+|char-[A-Za-z0-9_-]+) r?w?m?", re.ASCII),
+    Kind.GROUPS: re.compile(r"[a-z_][a-z0-9_-]{0,30}|of:/dev/[A-Za-z0-9._@+/:-]+", re.ASCII),
+    Kind.SOCKETS: re.compile(r"any|[1-9][0-9]{0,4}", re.ASCII),
 }
 _TEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*", re.ASCII)
 # A rule ends with a comma or is an include; quotes, comments and braces beyond an alternation could end the
@@ -76,7 +82,7 @@ def _words(row: Directive, raw: object) -> tuple[str, ...]:
         raise ValueError(f"has {len(raw)} elements, more than {LIST_MAX_WORDS}")
     for word in raw:
         if row.kind is Kind.ADDRESSES:
-            if word != "any":
+            if word not in ("any", LAN):
                 ipaddress.ip_network(word)
         elif row.kind is Kind.NAMESPACES:
             if word not in NAMESPACES:

@@ -5,4 +5,10 @@ folders      a folder -> manifest -> plan               install     staging into
 packages     module packages that came or went          reconcile   steps, and their undo
 control      start, stop, restart                       diagnosis   why a start failed
 status       what runs, against its limits              foreground  a module in a terminal
+results      what systemd's results mean, in words      evidence    what is known of one failure
+witness      systemd, kernel, journal -> evidence       refused     the kernel's words about a refusal
+cause        evidence -> root cause and remedy          allowing    which grant would allow what was refused
+incidents    evidence that is kept, on disk             why         the cause of how a module stands
+recorder     what is done when a module has failed      given       of the plan, what a failure needs
+safe_request when a module's safe state runs            safe_state  how it does       saferuns  when it last did
 """

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from aurora.host.files import write_atomic
 from aurora.host.systemd import Systemd
-from aurora.names import module_of_unit, slice_name
+from aurora.names import module_of_unit, slice_name, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.plan import Plan, Running
 
@@ -37,15 +37,17 @@ def applied_plan(paths: Paths, module: str) -> Plan | None:
 
 def read_running(paths: Paths, systemd: Systemd, modules: Iterable[str] | None = None) -> dict[str, Running]:
     """What systemd holds, by module: of those named, or of all."""
-    rows = systemd.list_units(["aurora@*.service", "aurora-*.slice"])
+    rows = systemd.list_units(["aurora@*.service", "aurora@*.timer", "aurora-*.slice"])
     active = {row.name: row.active in UP for row in rows}
+    loaded = {row.name for row in rows if row.load == "loaded"}  # else only referred to
     units = {row.name: module for row in rows if (module := module_of_unit(row.name)) is not None}
     found = set(units.values())
     return {
         module: Running(
             plan=applied_plan(paths, module),
             pinned=active.get(slice_name(module), False),
-            active=active.get(f"aurora@{module}.service", False),
+            active=active.get(unit_name(module), False) or active.get(timer_name(module), False),
+            loaded=unit_name(module) in loaded,
         )
         for module in sorted(found if modules is None else found & set(modules))
     }

@@ -8,9 +8,9 @@ from aurora.errors import AuroraError, Problem
 from aurora.host.files import locked
 from aurora.host.systemd import Systemd
 from aurora.paths import Paths
-from aurora.plan import Plan, changes
+from aurora.plan import Plan, changes, find_cycle
 from aurora.runtime.applied import read_running
-from aurora.runtime.control import plan_of
+from aurora.runtime.control import cycle_problem, plan_of, with_required
 from aurora.runtime.folders import Planner
 from aurora.runtime.install import finish_removals, sweep
 from aurora.runtime.packages import take_in_packages
@@ -50,6 +50,27 @@ def apply(paths: Paths, systemd: Systemd) -> Applied:
             except AuroraError as error:
                 problems += error.problems
                 running.pop(record.name, None)  # what cannot be planned is left as it is
+        wanted, faulty = _startable(paths, wanted)
+        for name, faults in faulty.items():
+            problems += [fault for fault in faults if fault not in problems]
+            running.pop(name, None)
         outcomes = take_steps(paths, systemd, changes(wanted, running), keep_failed=True)
         sweep(paths)  # last: what was replaced has just been let go
         return Applied(removed, staged, outcomes, problems)
+
+
+def _startable(paths: Paths, wanted: dict[str, Plan]) -> tuple[dict[str, Plan], dict[str, list[Problem]]]:
+    """The plans that can be started, with those that they require; and the problems of each module that cannot."""
+    problems: dict[str, list[Problem]] = {}
+    found: dict[str, Plan] = {}
+    for name, plan in wanted.items():
+        try:
+            found |= with_required(paths, {name: plan}, known={**wanted, **found})
+        except AuroraError as error:
+            problems[name] = list(error.problems)
+    while cycle := find_cycle({name: plan.after for name, plan in found.items()}):
+        problem = cycle_problem(cycle)
+        for name in cycle:
+            problems[name] = [problem]
+            del found[name]
+    return found, problems

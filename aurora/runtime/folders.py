@@ -3,27 +3,76 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from aurora.errors import Denied, HostError, InputError, NotFound, Problem
-from aurora.host.facts import read_facts
+from aurora.directives import SANDBOX
+from aurora.emit import unit_text
+from aurora.errors import AuroraError, Denied, HostError, InputError, NotFound, Problem, Refused
+from aurora.host.calendar import calendar_fault
+from aurora.host.facts import read_device_groups, read_facts, read_groups
 from aurora.host.files import Entry, folder_entries, read_bounded
-from aurora.identity import Identity
-from aurora.manifest import MANIFEST_MAX_BYTES, Manifest, find_manifest, read_manifest
+from aurora.identity import Identity, installed
+from aurora.manifest import MANIFEST_MAX_BYTES, Manifest, Order, find_manifest, read_manifest
 from aurora.paths import Paths
-from aurora.plan import Facts, Plan, make_plan
-from aurora.policy import FILE_MAX_BYTES, Catalogue, Owner, read_catalogue, read_owner, resolve
+from aurora.plan import (
+    ENCRYPTED_SUFFIX,
+    Facts,
+    Feature,
+    Plan,
+    Secrets,
+    localized,
+    make_plan,
+    needs_groups,
+    needs_networks,
+    wanted_devices,
+)
+from aurora.policy import (
+    FILE_MAX_BYTES,
+    Catalogue,
+    Grant,
+    Owner,
+    Policy,
+    exposure_problems,
+    find_grants,
+    find_policy,
+    forbidden,
+    loosened,
+    read_catalogue,
+    read_owner,
+    resolve,
+)
+from aurora.runtime.records import Record
 
-__all__ = ["Planner", "folder_digest", "read_module"]
+__all__ = [
+    "Exposure",
+    "Planner",
+    "folder_digest",
+    "known_grants",
+    "machine_catalogue",
+    "orders_of",
+    "owner_file",
+    "read_module",
+]
 
+_SAMPLE = b'[module]\nname = "sample"\nversion = "1"\nentry = "run.py"\n'
+"""A manifest whose plan shows what its policy alone does."""
 _RUN_BY_INTERPRETER = (".py", ".sh")
 
 
-def read_module(folder: Path, *, shown: str | None = None) -> Manifest:
+def owner_file(paths: Paths, module: str) -> Path:
+    """The owner's file for a module, which need not be there."""
+    return paths.owner_modules / f"{module}.toml"
+
+
+def read_module(folder: Path, *, shown: str | None = None, owner: Path | None = None) -> Manifest:
     """The manifest of a module's folder, checked against the folder's content.
 
     NotFound when there is no folder; InputError with all problems of manifest and content at once. `shown` is the
-    name that errors give the folder.
+    name that errors give the folder. `owner` is the owner's file for it, which counts where it is there.
     """
     name = shown if shown is not None else str(folder)
     if not folder.is_dir():
@@ -31,10 +80,22 @@ def read_module(folder: Path, *, shown: str | None = None) -> Manifest:
     entries = folder_entries(folder)
     file = find_manifest((entry.path for entry in entries if not entry.is_folder), folder=name)
     data = _read(folder / file, max_bytes=MANIFEST_MAX_BYTES)
-    manifest = read_manifest(data, file=f"{name}/{file}")
+    owners = None
+    if owner is not None and owner.exists(follow_symlinks=False):
+        owners = (_read(owner, max_bytes=FILE_MAX_BYTES), str(owner))
+    manifest = read_manifest(data, file=f"{name}/{file}", owner=owners)
     if problem := _entry_fault(manifest.entry[0], entries, f"{name}/{file}, key module.entry"):
         raise InputError.of([problem])
     return manifest
+
+
+def orders_of(paths: Paths, records: Iterable[Record]) -> dict[str, Order]:
+    """How installed modules are ordered; one whose manifest cannot be read any more is left out."""
+    found = {}
+    for record in records:
+        with suppress(AuroraError):
+            found[record.name] = read_module(Path(record.folder(paths)), owner=owner_file(paths, record.name)).order
+    return found
 
 
 def _entry_fault(program: str, entries: list[Entry], where: str) -> Problem | None:
@@ -61,13 +122,33 @@ def folder_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
+class Exposure(NamedTuple):
+    """How much of the machine a plan could reach, and what makes it so; all in tenths of a score."""
+
+    score_tenths: int
+    policy: str
+    policy_tenths: int
+    """The score with the policy alone."""
+    grants: Mapping[str, int]
+    """What each grant alone adds to that. Two of them can open the same thing, so the sum may be higher."""
+
+    def costs(self) -> dict[str, int]:
+        """The policy's own score and what each grant adds, in words."""
+        return {f"the policy {self.policy}": self.policy_tenths} | {
+            f"the grant {name}": tenths for name, tenths in self.grants.items()
+        }
+
+
 class Planner:
     """Makes plans with this machine's policies, facts and owner's settings, each read once."""
 
     def __init__(self, paths: Paths) -> None:
+        self._paths = paths
         self._owner = _owner(paths)
-        self._catalogue = _catalogue(paths)
+        self._owner_file = str(paths.owner_core)
+        self._catalogue = machine_catalogue(paths)
         self._facts = read_facts(self._owner, root=paths.root)
+        self._networks: tuple[str, ...] | None = None
 
     @property
     def facts(self) -> Facts:
@@ -78,10 +159,101 @@ class Planner:
         """The plan of a module staged in `folder`; InputError or Refused with all that stands against it."""
         sandbox = manifest.sandbox
         policy = resolve(self._catalogue, sandbox.policy, sandbox.grants, where=file)
-        return make_plan(manifest, policy, self._facts, identity=identity, folder=folder)
+        if manifest.schedule.calendar is not None and (why := calendar_fault(manifest.schedule.calendar)):
+            remedy = 'systemd-analyze calendar, or "daily"'
+            raise InputError.of([Problem("read the schedule", why, f"{file}, key schedule.calendar", remedy)])
+        if problems := forbidden(self._owner, sandbox.policy, sandbox.grants, module=manifest.name, where=file):
+            raise Refused.of(problems)
+        secrets = _secrets(self._paths, manifest)
+        facts = self._facts_for(policy)
+        plan = make_plan(manifest, policy, facts, identity=identity, folder=folder, secrets=secrets)
+        bounds = (
+            (sandbox.exposure_max_tenths, f"{file}, key sandbox.exposure_max"),
+            (self._owner.exposure_max_tenths, f"{self._owner_file}, key exposure_max"),
+        )
+        lowest = min((bound for bound, _ in bounds if bound is not None), default=None)
+        if lowest is not None and self._scores(plan, {})[""] > lowest:
+            # What each part costs is counted only for who has to be told.
+            exposure = self.exposure(manifest, plan, file=file)
+            raise Refused.of(exposure_problems(exposure.score_tenths, bounds, exposure.costs(), module=manifest.name))
+        return plan
+
+    def exposure(self, manifest: Manifest, plan: Plan, *, file: str = "module.toml") -> Exposure:
+        """The score of a plan, and what its policy and each of its grants add; HostError when it cannot be counted."""
+        sandbox = manifest.sandbox
+        base = find_policy(self._catalogue, sandbox.policy, where=file)
+        grants = find_grants(self._catalogue, sandbox.grants, where=file)
+        parts = {sandbox.policy: base} | {grant.name: loosened(base, grant) for grant in grants}
+        scores = self._scores(plan, parts)
+        policy_tenths = scores[sandbox.policy]
+        return Exposure(
+            score_tenths=scores[""],
+            policy=sandbox.policy,
+            policy_tenths=policy_tenths,
+            grants={grant.name: scores[grant.name] - policy_tenths for grant in grants},
+        )
+
+    def policy_scores(self) -> dict[str, int]:
+        """The exposure score in tenths that each policy gives a module without grants."""
+        manifest = read_manifest(_SAMPLE, file="module.toml")
+        facts = replace(self._facts, accepted=frozenset(Feature))
+        bare = Policy(name="", description="", directives={}, apparmor=())
+        plan = make_plan(manifest, bare, facts, identity=installed(manifest.name), folder="/usr")
+        scores = self._scores(plan, self._catalogue.policies)
+        return {name: scores[name] for name in self._catalogue.policies}
+
+    def _scores(self, plan: Plan, policies: Mapping[str, Policy]) -> dict[str, int]:
+        """The score of the plan, under the empty name, and what it would be with each of the policies."""
+        # It needs modules that cost more than a start does; only where a score is asked for.
+        from aurora.host.exposure import read_scores  # noqa: PLC0415  # see above
+
+        own = {name: value for name, value in plan.settings.items() if name not in SANDBOX}
+        units = {"": unit_text(plan)}
+        for name, policy in policies.items():
+            settings = localized(policy, self._facts_for(policy), plan.module)[0] | own
+            units[name] = unit_text(replace(plan, settings=settings))
+        return read_scores(units)
+
+    def granted(self, manifest: Manifest) -> tuple[Grant, ...]:
+        """The manifest's grants, their arguments put in."""
+        return find_grants(self._catalogue, manifest.sandbox.grants)
+
+    def policy(self, manifest: Manifest) -> Policy:
+        """The manifest's policy, as it is without grants."""
+        return find_policy(self._catalogue, manifest.sandbox.policy)
+
+    def _facts_for(self, policy: Policy) -> Facts:
+        """The facts, with those that cost something to read where the policy depends on them."""
+        facts = self._facts
+        if needs_groups(policy):
+            devices = read_device_groups(wanted_devices(policy), root=self._paths.root)
+            facts = replace(facts, groups=read_groups(root=self._paths.root), device_groups=devices)
+        if needs_networks(policy):
+            if self._networks is None:
+                # pyroute2 costs nine starts of Python; only plans that follow the networks pay that.
+                from aurora.host.netlink import read_networks  # noqa: PLC0415  # see above
+
+                self._networks = read_networks()
+            facts = replace(facts, networks=self._networks)
+        return facts
 
 
-def _catalogue(paths: Paths) -> Catalogue:
+def _secrets(paths: Paths, manifest: Manifest) -> Secrets:
+    folder = paths.owner_credentials / manifest.name
+    encrypted = (name for name in manifest.credentials if (folder / f"{name}{ENCRYPTED_SUFFIX}").exists())
+    return Secrets(str(folder), frozenset(encrypted))
+
+
+def known_grants(paths: Paths) -> frozenset[str]:
+    """The names of this machine's grants; empty when its policies cannot be read."""
+    try:
+        return frozenset(machine_catalogue(paths).grants)
+    except AuroraError:
+        return frozenset()
+
+
+def machine_catalogue(paths: Paths) -> Catalogue:
+    """The policies and grants of this machine, the owner's own in the place of the package's of the same name."""
     files = []
     for folder in (paths.policies, paths.owner_policies):
         if folder.is_dir():

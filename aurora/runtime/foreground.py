@@ -6,6 +6,7 @@ tries out must be what will be enforced.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from aurora.directives import Value
@@ -70,16 +71,19 @@ def _forget_unit(systemd: Systemd, identity: Identity) -> None:
 
 
 def _in_foreground(plan: Plan) -> Plan:
-    settings: dict[str, Value] = {**plan.settings, "Restart": "no"}
-    for name in ("RestartSec", "RestartSteps", "RestartMaxDelaySec", "StartLimitBurst"):
-        settings.pop(name, None)
-    settings["StartLimitIntervalSec"] = 0
+    """The plan without what is for installed modules: restarts, a schedule, an order among others."""
+    left_out = {
+        "RestartSec", "RestartSteps", "RestartMaxDelaySec", "StartLimitBurst", "RemainAfterExit", "After", "Requires",
+        "OnFailure",
+    }  # fmt: skip
+    settings: dict[str, Value] = {name: value for name, value in plan.settings.items() if name not in left_out}
+    settings |= {"Restart": "no", "StartLimitIntervalSec": 0}
+    if settings["Type"] == "oneshot":
+        settings["Type"] = "exec"  # its start is not to be waited for as its end: that is what the terminal is for
     rules = (*plan.apparmor, *_TERMINAL_RULES)
-    return Plan(
-        module=plan.module, version=plan.version, unit=plan.unit, slice=plan.slice, profile=plan.profile,
-        folder=plan.folder, settings=settings, apparmor=rules, writable=plan.writable,
-        start_timeout_usec=plan.start_timeout_usec, unenforced=plan.unenforced,
-    )  # fmt: skip
+    return replace(
+        plan, settings=settings, timer={}, after=(), requires=(), apparmor=rules, safe_command=(), safe_module=""
+    )
 
 
 def _attached(systemd: Systemd, plan: Plan, streams: tuple[int, int, int]) -> int:

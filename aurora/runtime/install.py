@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,8 +15,9 @@ from aurora.names import is_module_name
 from aurora.paths import Paths
 from aurora.plan import Action, Plan, Step
 from aurora.runtime.applied import applied_plan, read_running
-from aurora.runtime.control import plan_of
-from aurora.runtime.folders import Planner, folder_digest, read_module
+from aurora.runtime.control import check_order, missing_module, plan_of
+from aurora.runtime.folders import Planner, folder_digest, orders_of, owner_file, read_module
+from aurora.runtime.incidents import forget_incidents
 from aurora.runtime.reconcile import Outcome, release, take_steps
 from aurora.runtime.records import MODULES_MAX, SLOTS, Origin, Record, Removal, read_record, read_records
 
@@ -42,13 +44,14 @@ def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool)
     manifest = read_module(folder)
     planner = Planner(paths)
     # A trial at the place it will have: what cannot be planned is not staged.
-    planner.plan(
-        manifest,
+    trial = planner.plan(
+        read_module(folder, owner=owner_file(paths, manifest.name)),
         identity=installed(manifest.name),
         folder=str(paths.modules / manifest.name / "a"),
         file=str(folder),
     )
     with locked(paths.lock):
+        _check_order(paths, trial)
         before = read_record(paths, manifest.name)
         _check_new(paths, manifest, before)
         # A module that is stopped and being replaced keeps its owner's word about boot.
@@ -67,6 +70,17 @@ def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool)
         write_atomic(paths.records / record.name, gone.to_bytes())
         finish_removals(paths, systemd)
         return Installed(None, before, outcome)
+
+
+def _check_order(paths: Paths, trial: Plan) -> None:
+    """That what the module requires is installed, and that no installed module is after it that it is after."""
+    if not trial.after:
+        return
+    others = {one.name: one for one in read_records(paths) if one.installed and one.name != trial.module}
+    if lacking := [name for name in trial.requires if name not in others]:
+        raise NotFound.of(missing_module(trial.module, name) for name in lacking)
+    after = {name: order.after + order.requires for name, order in orders_of(paths, others.values()).items()}
+    check_order({**after, trial.module: trial.after})
 
 
 def _check_new(paths: Paths, manifest: Manifest, before: Record | None) -> None:
@@ -129,10 +143,11 @@ def _bring_in(paths: Paths, systemd: Systemd, plan: Plan) -> Outcome:
     return take_steps(paths, systemd, [step], keep_failed=False)[0]
 
 
-def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool) -> None:
+def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool, beside: Iterable[str] = ()) -> None:
     """Stop and remove a module; with `purge` its state too, also when only state is left of it.
 
-    NotFound when there is nothing of it; Refused when a package brought it (`apt remove` does it).
+    NotFound when there is nothing of it; Refused when a package brought it (`apt remove` does it), or when a module
+    requires it that is not `beside`, which are removed in the same go.
     """
     with locked(paths.lock):
         record = read_record(paths, name)
@@ -145,11 +160,19 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool) -> None:
                     "it came as a package",
                     remedy=f"apt remove aurora-module-{name}",
                 )
+            _check_not_required(paths, name, frozenset(beside))
             removal = Removal.PURGING if purge else Removal.REMOVING
             write_atomic(paths.records / name, record._replace(removal=removal.value).to_bytes())
         finish_removals(paths, systemd)
         if record is None:
             _remove_state(paths, name)
+
+
+def _check_not_required(paths: Paths, name: str, going: frozenset[str]) -> None:
+    others = [one for one in read_records(paths) if one.installed and one.name not in going | {name}]
+    leaning = [module for module, order in orders_of(paths, others).items() if name in order.requires]
+    if leaning:
+        raise Refused(f"remove the module {name}", f"{', '.join(leaning)} require it", remedy="removing these first")
 
 
 def finish_removals(paths: Paths, systemd: Systemd) -> list[str]:
@@ -198,9 +221,11 @@ def sweep(paths: Paths) -> None:
 
 
 def _has_state(paths: Paths, name: str) -> bool:
-    return any(place.exists() or place.is_symlink() for place in paths.module_state(name))
+    places = (*paths.module_state(name), paths.incidents / name, paths.safe_runs / name)
+    return any(place.exists() or place.is_symlink() for place in places)
 
 
 def _remove_state(paths: Paths, name: str) -> None:
     for place in paths.module_state(name):
         remove_tree(place)
+    forget_incidents(paths, name)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from aurora.emit import apparmor_text, service_properties, slice_properties
+from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties
 from aurora.errors import AuroraError, Problem, StartFailed
 from aurora.host.apparmor import load_profiles, unload_profiles
+from aurora.host.files import locked
 from aurora.host.systemd import JobResult, Systemd, Transient
-from aurora.names import profile_name, slice_name, unit_name
+from aurora.names import profile_name, safe_unit, slice_name, timer_name, unit_name
 from aurora.paths import Paths
-from aurora.plan import Action, Plan, Step
-from aurora.runtime.applied import forget_plan, remember_plan
+from aurora.plan import Action, Plan, Step, in_order, reached
+from aurora.runtime.applied import forget_plan, read_running, remember_plan
 from aurora.runtime.diagnosis import diagnose, now_usec
 
-__all__ = ["Outcome", "bring_up", "raise_failures", "release", "take_steps"]
+__all__ = ["Outcome", "bring_up", "raise_failures", "release", "safe_lock", "take_steps"]
 
 STOP_DEADLINE_SEC = 60.0
 SUBMIT_MARGIN_SEC = 60.0
@@ -41,15 +43,14 @@ def take_steps(
     A replacement that fails is taken back: the plan before is started again. With `keep_failed` a first start that
     fails stays with systemd, which goes on restarting it as the manifest says (that is what boot wants); without
     it, it is released, so that nothing half-made is left. Modules in `loaded` have their unit from the very same plan
-    with systemd already: it only has to be started.
+    with systemd already: it only has to be started, or restarted.
     """
-    gone = [step for step in steps if step.action in (Action.RELEASE, Action.REPLACE)]
-    release(
-        paths,
-        systemd,
-        [step.module for step in gone],
-        keep_profiles=[s.module for s in gone if s.plan is not None],
-    )
+    moved = _moved(paths, systemd, steps, loaded)
+    staying = [step.plan for step in steps if step.module in loaded and step.plan is not None]
+    # Of a schedule only the timer is restarted.
+    _stop(systemd, [*(safe_unit(plan.module) for plan in staying), *(plan.unit for plan in staying if plan.timer)])
+    kept = {step.module for step in steps if step.plan is not None} | {plan.module for plan in moved.back}
+    release(paths, systemd, moved.released, keep_profiles=kept)
     outcomes = [Outcome(step, None) for step in steps if step.plan is None]
     wanted = [step for step in steps if step.plan is not None]
     failed = bring_up(paths, systemd, [step.plan for step in wanted if step.plan is not None], loaded=loaded)
@@ -61,7 +62,60 @@ def take_steps(
         elif problem is not None and not keep_failed:
             release(paths, systemd, [step.module])
         outcomes.append(Outcome(step, problem, taken_back))
+    # One whose requirement is not there again stays down.
+    if moved.back:
+        bring_up(paths, systemd, moved.back)
+    if moved.fallen:
+        systemd.start([plan.started for plan in moved.fallen], deadline_sec=_deadline_sec(moved.fallen))
     return outcomes
+
+
+class _Moved(NamedTuple):
+    """What steps do to units, beyond starting those that they name; first what others of them are after."""
+
+    released: list[str]
+    """Modules whose units go: for good, or because a name is wanted for another plan.
+
+    A unit that is down holds its name for as long as another refers to it (CollectMode= in systemd.unit(5)), so all
+    that are after such a module go with it.
+    """
+    back: list[Plan]
+    """Of these, what no step names and ran: to come up again."""
+    fallen: list[Plan]
+    """What systemd stops with what it requires, and keeps: to be started again."""
+
+
+def _moved(paths: Paths, systemd: Systemd, steps: Sequence[Step], loaded: frozenset[str]) -> _Moved:
+    here = read_running(paths, systemd, [step.module for step in steps])
+    holding = {module for module, now in here.items() if now.loaded}
+    gone = [step for step in steps if step.action != Action.START or step.module in holding - loaded]
+    if not gone:
+        return _Moved([], [], [])
+    running = {module: now for module, now in read_running(paths, systemd).items() if now.loaded and now.plan}
+    plans = {module: now.plan for module, now in running.items() if now.plan is not None}
+    stepped = {step.module for step in steps}
+    released = {step.module for step in gone} - loaded
+    renewed = {step.module for step in gone if step.plan is not None} - loaded
+    dropped = reached(renewed, _reversed({module: plan.after for module, plan in plans.items()})) - stepped
+    leaning = reached(
+        {step.module for step in gone}, _reversed({module: plan.requires for module, plan in plans.items()})
+    )
+    order = in_order({module: plan.after for module, plan in plans.items()})
+    up = [module for module in order if running[module].active]
+    return _Moved(
+        released=sorted(released | dropped),
+        back=[plans[module] for module in up if module in dropped],
+        fallen=[plans[module] for module in up if module in leaning - dropped - stepped],
+    )
+
+
+def _reversed(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """The same edges, from their ends."""
+    found: dict[str, list[str]] = {}
+    for start, ends in edges.items():
+        for end in ends:
+            found.setdefault(end, []).append(start)
+    return found
 
 
 def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
@@ -71,34 +125,47 @@ def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
 
 
 def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_profiles: Iterable[str] = ()) -> None:
-    """Stop modules and make systemd forget their units; then remove their profiles, now used by nobody.
+    """Stop modules, and their safe states, and make systemd forget their units; then remove their profiles.
 
     StartFailed when systemd does not stop one.
     """
     if not modules:
         return
-    units = [name for module in modules for name in (unit_name(module), slice_name(module))]
+    units = [name for module in modules for name in (timer_name(module), unit_name(module), slice_name(module))]
     # Stopping the slice stops what runs in it, and with the pin gone systemd drops the unit.
-    jobs = systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC)
-    bad = [job for job in jobs.values() if not job.ok]
+    _stop(systemd, [*units, *map(safe_unit, modules)])
+    systemd.reset_failed(units)
+    kept = set(keep_profiles)
+    for module in modules:
+        forget_plan(paths, module)
+        if module not in kept:
+            # A safe state that began just now ends before its profile goes: without it, it would be unconfined.
+            with locked(safe_lock(paths, module)):
+                unload_profiles(paths, frozenset({profile_name(module)}))
+
+
+def safe_lock(paths: Paths, module: str) -> Path:
+    """Held while the command of a safe state runs, and while the module's profile is taken away."""
+    return paths.safe_decisions / f"{module}.lock"
+
+
+def _stop(systemd: Systemd, units: Sequence[str]) -> None:
+    bad = [job for job in systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC).values() if not job.ok] if units else []
     if bad:
         raise StartFailed(
             "stop a module", f"systemd ended the job with {bad[0].result} {bad[0].message}", where=bad[0].unit
         )
-    systemd.reset_failed(units)
-    kept = set(keep_profiles)
-    unload_profiles(paths, frozenset(profile_name(module) for module in modules if module not in kept))
-    for module in modules:
-        forget_plan(paths, module)
 
 
 def transient(plan: Plan) -> Transient:
     """The call that gives the plan to systemd."""
+    service = service_properties(plan)
     return Transient(
-        unit=plan.unit,
-        properties=service_properties(plan),
+        unit=plan.started,
+        properties=timer_properties(plan) if plan.timer else service,
         pin=plan.slice,
         pin_properties=slice_properties(plan),
+        beside=(plan.unit, service) if plan.timer else None,
     )
 
 
@@ -106,22 +173,48 @@ def bring_up(
     paths: Paths, systemd: Systemd, plans: Sequence[Plan], *, loaded: frozenset[str] = frozenset()
 ) -> dict[str, Problem]:
     """Load the profiles, submit every start, wait for all; the problem of each module that did not come up."""
-    failed = _load(paths, plans)
-    plans = [plan for plan in plans if plan.module not in failed]
-    if not plans:
+    failed = _without_secrets(plans)
+    failed |= _load(paths, [plan for plan in plans if plan.module not in failed])
+    ready = {plan.module: plan for plan in plans if plan.module not in failed}
+    if not ready:
         return failed
+    # systemd takes a requirement only for a unit that it knows, so what others are after is submitted first.
+    plans = [ready[module] for module in in_order({module: plan.after for module, plan in ready.items()})]
     since_usec = now_usec()
     for plan in plans:
         remember_plan(paths, plan)
-    deadline_sec = max(plan.start_timeout_usec for plan in plans) / 1_000_000
-    deadline_sec += SUBMIT_MARGIN_SEC + SUBMIT_MARGIN_EACH_SEC * len(plans)
+    deadline_sec = _deadline_sec(plans)
     fresh = [transient(plan) for plan in plans if plan.module not in loaded]
-    known = [plan.unit for plan in plans if plan.module in loaded]
+    known = [plan.started for plan in plans if plan.module in loaded]
     jobs = {
         **(systemd.start_transient(fresh, deadline_sec=deadline_sec) if fresh else {}),
-        **(systemd.start(known, deadline_sec=deadline_sec) if known else {}),
+        # In one call: a kill between stopping and starting would leave it down, as if its owner had stopped it.
+        **(systemd.restart(known, deadline_sec=deadline_sec) if known else {}),
     }
     return failed | _problems(paths, systemd, plans, jobs, since_usec)
+
+
+def _deadline_sec(plans: Sequence[Plan]) -> float:
+    """All start side by side, but those that are after one another."""
+    timeouts_sec = [plan.start_timeout_usec / 1_000_000 for plan in plans]
+    longest_sec = sum(timeouts_sec) if any(plan.after for plan in plans) else max(timeouts_sec)
+    return longest_sec + SUBMIT_MARGIN_SEC + SUBMIT_MARGIN_EACH_SEC * len(plans)
+
+
+def _without_secrets(plans: Sequence[Plan]) -> dict[str, Problem]:
+    """The problem of each module that has a credential which is not set: systemd would only give a number."""
+    problems = {}
+    for plan in plans:
+        missing = [file for file in plan.credentials if not Path(file).is_file()]
+        if missing:
+            names = ", ".join(file.rpartition("/")[2] for file in missing)
+            problems[plan.module] = Problem(
+                f"start the module {plan.module}",
+                f"its credentials {names} are not set" if len(missing) > 1 else f"its credential {names} is not set",
+                missing[0],
+                f"auroractl credential set {plan.module} {missing[0].rpartition('/')[2]}",
+            )
+    return problems
 
 
 def _load(paths: Paths, plans: Sequence[Plan]) -> dict[str, Problem]:
@@ -142,7 +235,7 @@ def _problems(
 ) -> dict[str, Problem]:
     problems = {}
     for plan in plans:
-        job = jobs[plan.unit]
+        job = jobs[plan.started]
         if not job.ok:
             problems[plan.module] = diagnose(systemd, plan, job, since_usec=since_usec)
             if job.message:  # refused: systemd has created nothing

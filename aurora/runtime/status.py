@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from aurora.host.cgroup import Usage, read_usage
 from aurora.host.show import show_units
-from aurora.names import UNENFORCED_VARIABLE, slice_name, unit_name
+from aurora.names import UNENFORCED_VARIABLE, slice_name, timer_name, unit_name
 from aurora.paths import Paths
+from aurora.quantity import parse_duration
 from aurora.runtime.records import Record
 
 __all__ = ["Status", "age_sec", "read_status"]
@@ -41,11 +42,15 @@ class Status(NamedTuple):
     """Features it relies on that are missing here, as the owner accepts."""
     outdated: bool
     """Whether it runs from another slot or version than is installed."""
+    scheduled: bool
+    """Whether a timer is up that runs it."""
+    next_sec: int
+    """When that timer runs it next, in seconds since the epoch; 0 when it will not, or runs it now."""
 
     @property
     def up(self) -> bool:
-        """Whether the module is up."""
-        return self.active in ("active", "reloading", "refreshing")
+        """Whether the module is up; one with a schedule, whether the timer is and the last run went well."""
+        return self.active in ("active", "reloading", "refreshing") or (self.scheduled and self.active != "failed")
 
 
 _PROPERTIES = (
@@ -58,16 +63,22 @@ _PROPERTIES = (
     "MainPID",
     "WorkingDirectory",
     "Environment",
+    "NextElapseUSecRealtime",
+    "NextElapseUSecMonotonic",
 )
 
 
 def read_status(paths: Paths, records: Sequence[Record]) -> list[Status]:
     """The status of each record's module; HostError when systemd cannot be asked."""
-    units = show_units(["aurora@*.service"], _PROPERTIES)
-    return [_status(paths, record, units.get(unit_name(record.name), {})) for record in records]
+    units = show_units(["aurora@*.service", "aurora@*.timer"], _PROPERTIES)
+    nothing: dict[str, str] = {}
+    return [
+        _status(paths, record, units.get(unit_name(record.name), nothing), units.get(timer_name(record.name), nothing))
+        for record in records
+    ]
 
 
-def _status(paths: Paths, record: Record, fields: Mapping[str, str]) -> Status:
+def _status(paths: Paths, record: Record, fields: Mapping[str, str], timer: Mapping[str, str]) -> Status:
     unit = unit_name(record.name)
     unenforced = fields.get("Environment", "").partition(f"{UNENFORCED_VARIABLE}=")[2].partition(" ")[0]
     folder = fields.get("WorkingDirectory", "")
@@ -87,7 +98,40 @@ def _status(paths: Paths, record: Record, fields: Mapping[str, str]) -> Status:
         usage=read_usage(f"/aurora.slice/{slice_name(record.name)}/{unit}", root=str(paths.root).rstrip("/")),
         unenforced=tuple(unenforced.split(",")) if unenforced else (),
         outdated=bool(folder) and folder != record.folder(paths),
+        scheduled=timer.get("ActiveState") == "active",
+        next_sec=_next_sec(timer),
     )
+
+
+def _next_sec(timer: Mapping[str, str]) -> int:
+    """The earlier of the timer's next calendar event and its next time since boot."""
+    found = [_calendar_sec(timer.get("NextElapseUSecRealtime", ""))]
+    words = timer.get("NextElapseUSecMonotonic", "").split()
+    try:
+        since_boot_usec = parse_duration(" ".join(map(_without_fraction, words)))
+        found.append(int(time.time() - time.monotonic() + since_boot_usec / 1_000_000))
+    except ValueError:  # empty or "infinity": no such time
+        pass
+    return min((one for one in found if one), default=0)
+
+
+def _calendar_sec(text: str) -> int:
+    """Seconds since the epoch of "Thu 2026-11-26 03:31:58 UTC": systemctl prints this one in local time alone."""
+    words = text.split()
+    if len(words) != 4:
+        return 0
+    try:
+        year, month, day = map(int, words[1].split("-"))
+        hour, minute, second = map(int, words[2].split(":"))
+        return int(time.mktime((year, month, day, hour, minute, second, -1, -1, -1)))
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _without_fraction(word: str) -> str:
+    """The word 59.123456s as 59s: systemd prints more digits than anybody may write."""
+    whole, point, rest = word.partition(".")
+    return whole + rest.lstrip("0123456789") if point else word
 
 
 def _number(text: str) -> int:

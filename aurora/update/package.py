@@ -9,7 +9,7 @@ from aurora.errors import InputError, Problem
 from aurora.manifest import Manifest
 from aurora.names import package_name
 
-__all__ = ["Content", "package_content"]
+__all__ = ["MODULES_FOLDER", "OWNER_FOLDER", "Content", "package_content"]
 
 MODULES_FOLDER = "usr/lib/aurora/modules"
 OWNER_FOLDER = "etc/aurora/modules"
@@ -45,15 +45,17 @@ def package_content(manifest: Manifest, *, arch: str) -> Content:
             f"Architecture: {arch}",
             "Section: misc",
             "Priority: optional",
-            "Depends: aurora-core",
+            f"Depends: {', '.join(('aurora-core', *map(package_name, manifest.order.requires)))}",
             "Maintainer: the maker of this module <root@localhost>",
             f"Description: {summary}",
             f" The AuroraOS module {manifest.name}; auroractl status {manifest.name} shows how it runs.",
         )
     )
     note = (
-        f"# Owner's settings for the module {manifest.name}. dpkg keeps this file until the package is purged, and\n"
-        "# the module's state is kept as long as this file is.\n"
+        f"# Owner's settings for the module {manifest.name}: keys of its manifest, which they replace, such as\n"
+        '# [limits]\n# memory_max = "128M"\n'
+        "# systemctl reload aurora-core applies them. dpkg keeps this file until the package is purged, and the\n"
+        "# module's state is kept as long as this file is.\n"
     )
     return Content(
         package=package,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+
 import pytest
 
 from aurora.errors import DeadlineExceeded, HostError
 from aurora.host.systemd import Systemd, Transient
+from aurora.quantity import INFINITY
 from tests.contract.units import (
     DEADLINE_SEC,
     FAILS,
@@ -13,13 +17,16 @@ from tests.contract.units import (
     OTHER,
     PIN,
     SAYS_READY,
+    SCOPE,
     STAYS,
     UNIT,
     UNKNOWN,
+    Properties,
     active,
     argv_of,
     main_pid,
     pinned,
+    scope,
     started,
     transient,
 )
@@ -173,6 +180,19 @@ def test_a_unit_that_failed_holds_its_name_until_it_is_reset_even_without_its_pi
     assert active(systemd) == {}
 
 
+@pytest.mark.parametrize("relation", ["After", "Requires"])
+def test_a_unit_that_another_one_refers_to_holds_its_name_though_it_is_down(systemd: Systemd, relation: str) -> None:
+    leaning = transient(*STAYS, unit=OTHER, more=[(relation, "as", [UNIT])])
+    started(systemd, pinned(*STAYS), leaning)
+    systemd.stop([UNIT, PIN], deadline_sec=DEADLINE_SEC)
+    up = {OTHER: "active"} if relation == "After" else {}
+    assert {name: state for name, state in active(systemd).items() if state == "active"} == up
+    (job,) = started(systemd, pinned(*LISTENS))
+    assert job.ok == (not up), job
+    systemd.stop([UNIT, PIN, OTHER], deadline_sec=DEADLINE_SEC)
+    assert active(systemd) == {}
+
+
 @pytest.mark.parametrize("up", [True, False])
 def test_a_second_start_of_a_pinned_name_is_refused_and_changes_nothing(systemd: Systemd, up: bool) -> None:
     started(systemd, pinned(*STAYS))
@@ -291,6 +311,54 @@ def test_a_property_that_does_not_exist_cannot_be_read(
     started(systemd, transient(*STAYS))
     with pytest.raises(HostError, match=prop):
         systemd.get(UNIT, interface, prop, signature)
+
+
+@pytest.fixture
+def process() -> Iterator[int]:
+    """A process of ours that does nothing."""
+    with subprocess.Popen(STAYS) as running:
+        yield running.pid
+        running.kill()
+
+
+def test_a_process_that_there_is_gets_a_scope_of_its_own(systemd: Systemd, process: int) -> None:
+    (job,) = started(systemd, scope(process))
+    assert job.ok
+    assert systemd.list_units([SCOPE]) == [(SCOPE, "loaded", "active", "running")]
+    systemd.stop([SCOPE], deadline_sec=DEADLINE_SEC)
+    assert active(systemd) == {}
+
+
+def test_a_scope_without_a_process_is_refused(systemd: Systemd) -> None:
+    (job,) = started(systemd, Transient(SCOPE, [("CollectMode", "s", "inactive-or-failed")]))
+    assert job.result == "refused"
+    assert active(systemd) == {}
+
+
+def test_a_scope_that_is_bound_to_a_unit_ends_with_it(systemd: Systemd, process: int) -> None:
+    started(systemd, pinned(*STAYS))
+    bound: Properties = [("Slice", "s", PIN), ("BindsTo", "as", [UNIT]), ("After", "as", [UNIT])]
+    started(systemd, scope(process, more=bound))
+    systemd.stop([UNIT], deadline_sec=DEADLINE_SEC)
+    assert active(systemd) == {UNIT: "inactive", PIN: "active"}
+
+
+def test_a_limit_can_be_set_and_lifted_while_a_unit_is_up(systemd: Systemd) -> None:
+    started(systemd, pinned(*STAYS, more=[("MemoryMax", "t", 1 << 28)]))
+    assert systemd.get(UNIT, "Service", "MemoryMax", "t") == 1 << 28
+    assert systemd.get(PIN, "Slice", "MemoryMax", "t") == INFINITY
+    for value in (1 << 28, INFINITY):
+        systemd.set_properties(PIN, [("MemoryMax", "t", value), ("TasksMax", "t", value)])
+        assert systemd.get(PIN, "Slice", "MemoryMax", "t") == value
+        assert systemd.get(PIN, "Slice", "TasksMax", "t") == value
+
+
+@pytest.mark.parametrize("prop", ["NoSuchProperty", "MemoryMax"])
+def test_what_cannot_be_set_is_told(systemd: Systemd, prop: str) -> None:
+    unit = PIN if prop == "NoSuchProperty" else UNKNOWN
+    started(systemd, pinned(*STAYS))
+    with pytest.raises(HostError, match=unit):
+        systemd.set_properties(unit, [(prop, "t", 1 << 28)])
 
 
 def test_every_word_of_a_command_arrives_as_it_was_written(systemd: Systemd) -> None:

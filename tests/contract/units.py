@@ -11,6 +11,7 @@ PATTERN = "auroracontract*"
 PIN = "auroracontract.slice"
 UNIT = "auroracontract-a.service"
 OTHER = "auroracontract-b.service"
+SCOPE = "auroracontract-a.1.scope"
 UNKNOWN = "auroracontract-nobody.service"
 DEADLINE_SEC = 300.0
 """Far beyond what any of this takes, under emulation too."""
@@ -45,6 +46,11 @@ def transient(
 def pinned(*argv: str, unit: str = UNIT, kind: str = "exec", more: Properties | None = None) -> Transient:
     """The same, pinned by the slice `PIN`."""
     return transient(*argv, unit=unit, kind=kind, pin=PIN, more=more)
+
+
+def scope(pid: int, *, more: Properties | None = None) -> Transient:
+    """A scope of its own for a process that there is."""
+    return Transient(SCOPE, [("PIDs", "au", [pid]), ("CollectMode", "s", "inactive-or-failed"), *(more or [])])
 
 
 def started(systemd: Systemd, *wanted: Transient) -> list[JobResult]:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from aurora.emit import apparmor_text, service_properties, slice_properties, unit_text
+from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties, timer_text, unit_text
 from aurora.identity import installed
 from aurora.manifest import find_manifest, read_manifest
-from aurora.plan import Facts, Feature, Plan, make_plan
-from aurora.policy import read_catalogue, resolve
+from aurora.names import unit_name
+from aurora.plan import Facts, Feature, Plan, Secrets, make_plan
+from aurora.policy import Catalogue, read_catalogue, resolve
 
 CASES = Path(__file__).with_name("cases")
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -36,18 +37,30 @@ def machine_of(case: Path) -> Facts:
     said = json.loads(file.read_text()) if file.exists() else {"missing": [], "accepted": []}
     missing, accepted = ({Feature(word) for word in said[key]} for key in ("missing", "accepted"))
     every: frozenset[Feature] = frozenset(Feature)
-    return Facts(features=every - missing, accepted=frozenset(accepted))
+    return Facts(
+        features=every - missing,
+        accepted=frozenset(accepted),
+        networks=("192.168.1.0/24", "fd00:1::/64"),
+        groups=frozenset({"dialout", "gpio", "i2c", "spi", "video", "render", "plugdev"}),
+        device_groups={"/dev/ttyUSB0": "dialout"},
+    )
+
+
+def shipped() -> Catalogue:
+    """The package's policies and grants."""
+    files = sorted((CHECKOUT / "policies").glob("*.toml"))
+    return read_catalogue((path.name, path.read_bytes()) for path in files)
 
 
 def plan_of(case: Path) -> Plan:
     """The plan of the case's manifest, with the shipped policies."""
     file = find_manifest((path.name for path in case.iterdir()), folder=case.name)
     manifest = read_manifest((case / file).read_bytes(), file=file)
-    files = sorted((CHECKOUT / "policies").glob("*.toml"))
-    catalogue = read_catalogue((path.name, path.read_bytes()) for path in files)
-    policy = resolve(catalogue, manifest.sandbox.policy, manifest.sandbox.grants, where=file)
+    policy = resolve(shipped(), manifest.sandbox.policy, manifest.sandbox.grants, where=file)
     folder = f"/var/lib/aurora-core/modules/{manifest.name}/a"
-    return make_plan(manifest, policy, machine_of(case), identity=installed(manifest.name), folder=folder)
+    secrets = Secrets(f"/etc/aurora/credentials/{manifest.name}", frozenset({"sealed"}))
+    identity = installed(manifest.name)
+    return make_plan(manifest, policy, machine_of(case), identity=identity, folder=folder, secrets=secrets)
 
 
 def one_a_line(properties: Mapping[str, Sequence[object]]) -> str:
@@ -65,11 +78,15 @@ def documents_of(case: Path) -> dict[str, str]:
     """Every file that the case's manifest becomes."""
     plan = plan_of(case)
     properties = {"service": service_properties(plan), "slice": slice_properties(plan)}
+    if plan.timer:
+        properties["timer"] = timer_properties(plan)
     found = {
         "plan.json": json.dumps(plan.to_json(), indent=1, ensure_ascii=False) + "\n",
         "unit.txt": unit_text(plan),
         "properties.json": one_a_line(properties),
     }
+    if plan.timer:
+        found["timer.txt"] = timer_text(plan)
     if plan.profile is not None:
         found["apparmor.txt"] = apparmor_text(plan)
     return found
@@ -98,11 +115,13 @@ def test_a_case_for_each_grant_that_is_shipped_and_one_that_sets_everything() ->
 @each_case
 def test_systemd_has_nothing_against_the_unit(case: Path, tmp_path: Path) -> None:
     plan = plan_of(case)
-    unit = tmp_path / plan.unit
-    unit.write_text(unit_text(plan))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
-    )
+    units = {plan.unit: unit_text(plan), **({plan.started: timer_text(plan)} if plan.timer else {})}
+    for name in plan.requires:  # systemd-analyze looks for them
+        units[unit_name(name)] = "[Service]\nExecStart=true\n"
+    for name, text in units.items():
+        (tmp_path / name).write_text(text)
+    verify = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in units)]
+    done = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

@@ -14,7 +14,12 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 POLICIES = CHECKOUT / "policies"
 
 EVERY: frozenset[Feature] = frozenset(Feature)
-ALL_FEATURES = Facts(features=EVERY, accepted=frozenset())
+ALL_FEATURES = Facts(
+    features=EVERY,
+    accepted=frozenset(),
+    networks=("192.168.1.0/24",),
+    groups=frozenset({"dialout", "gpio", "i2c", "spi", "video", "render", "plugdev"}),
+)
 """A machine that can enforce everything."""
 
 

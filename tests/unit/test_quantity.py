@@ -127,3 +127,15 @@ def test_any_text_is_a_quantity_or_a_value_error(text: str) -> None:
 def test_infinity_is_written_as_systemd_writes_it() -> None:
     for form in (quantity.format_size, quantity.format_duration, quantity.format_share):
         assert form(quantity.INFINITY) == "infinity"
+
+
+@pytest.mark.parametrize(("text", "tenths"), [("0.0", 0), ("2.0", 20), ("3", 30), ("0.7", 7), ("10.0", 100)])
+def test_a_score_is_read_in_tenths(text: str, tenths: int) -> None:
+    assert quantity.parse_score(text) == tenths
+    assert quantity.parse_score(quantity.format_score(tenths)) == tenths
+
+
+@pytest.mark.parametrize("text", ["", "10.1", "11", "2.05", "-1", "2,0", "2.0%", "x", "1e1"])
+def test_what_is_no_score_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a score"):
+        quantity.parse_score(text)

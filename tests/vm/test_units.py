@@ -133,6 +133,21 @@ def test_a_reload_of_the_core_restarts_what_changed_and_only_that(core: Core) ->
 
 
 @pytest.mark.usefixtures("alpha_is_up")
+def test_a_changed_address_that_no_module_follows_is_heard_and_does_not_keep_anything_busy(core: Core) -> None:
+    # /proc/net/netlink: family, groups that are heard, bytes that wait to be read.
+    waiting = "awk '$2 == 0 && $4 == \"00000110\" {print $5}' /proc/net/netlink"
+    runs = "systemctl show -P ConditionTimestampMonotonic aurora-networks.service"
+    assert core.run(waiting).stdout == "0\n"
+    before = core.run(runs).stdout.strip()
+    core.run("ip link add aurora1 type dummy && ip address add 10.78.0.1/24 dev aurora1")
+    try:
+        core.machine.wait_until(f"[ $({runs}) != {before} ]", 60)
+        idle = "[ $(systemctl show -P ActiveState aurora-networks.service) = inactive ]"
+        core.machine.wait_until(f'{idle} && [ "$({waiting})" = 0 ]', 60)
+    finally:
+        core.run("ip link delete aurora1")
+
+
 def test_a_policy_that_its_owner_tightens_reaches_the_modules_at_the_next_reload(core: Core) -> None:
     core.put(Module(name="alpha", version="1.1", more=LIMITED + '[sandbox]\npolicy = "house"\n'))
     core.run(

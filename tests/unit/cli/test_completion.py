@@ -20,7 +20,16 @@ def complete(tmp_path):
     for name in ("hello", "help-desk"):
         (records / name).touch()
     script = tmp_path / "auroractl"
-    script.write_text(completion_bash().replace(str(Paths().records), str(records)))
+    text = completion_bash().replace(str(Paths().records), str(records))
+    for folder, real, policies in (
+        (tmp_path / "package", Paths().policies, ("grants", "open")),
+        (tmp_path / "owner", Paths().owner_policies, ("closed", "open")),
+    ):
+        folder.mkdir()
+        text = text.replace(str(real), str(folder))
+        for policy in policies:
+            (folder / f"{policy}.toml").touch()
+    script.write_text(text)
     work = tmp_path / "work"
     (work / "folder").mkdir(parents=True)
     (work / "a b.deb").touch()
@@ -41,7 +50,17 @@ def complete(tmp_path):
 
 
 def test_bash_offers_every_verb(complete):
-    assert complete("") == [verb.name for verb in VERBS]
+    assert complete("") == list(dict.fromkeys(verb.name.split()[0] for verb in VERBS))
+
+
+def test_bash_offers_the_second_word_and_then_what_the_verb_takes(complete):
+    assert complete("policy", "") == [verb.name.split()[1] for verb in VERBS if verb.name.startswith("policy ")]
+    assert complete("policy", "sh") == ["show"]
+    assert complete("policy", "show", "") == ["open", "closed"]
+    assert complete("policy", "show", "c") == ["closed"]
+    assert complete("policy", "show", "closed", "") == []
+    assert complete("policy", "list", "-") == ["--json", "-h", "--help"]
+    assert complete("policy", "nonsense", "") == []
 
 
 def test_bash_offers_the_verbs_that_begin_so(complete):
@@ -72,6 +91,19 @@ def test_bash_takes_the_value_of_an_option_for_what_it_is(complete):
     assert complete("logs", "-n", "") == []
     assert complete("logs", "-n", "5", "") == ["hello", "help-desk"]
     assert complete("new", "--in", "") == ["compopt -o dirnames"]
+
+
+def test_bash_offers_the_choices_of_an_option(complete):
+    assert complete("top", "--sort", "") == ["memory", "cpu", "pressure", "restarts", "name"]
+    assert complete("top", "--sort", "m") == ["memory"]
+
+
+def test_bash_offers_modules_before_the_dashes_and_programs_after(complete):
+    assert complete("exec", "he") == ["hello", "help-desk"]
+    assert complete("exec", "hello", "--r") == ["--root"]
+    assert "bash" in complete("exec", "hello", "--", "bas")
+    assert complete("exec", "hello", "--", "ls", "--r") == ["compopt -o default"]
+    assert complete("exec", "hello", "--", "ls", "") == ["compopt -o default"]
 
 
 def test_bash_offers_folders_and_packages(complete):

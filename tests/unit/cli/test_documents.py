@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -90,13 +91,16 @@ def test_policies_and_grants_are_described(pages):
     assert found.policies
     assert found.grants
     for one in (*found.policies.values(), *found.grants.values()):
-        assert f"{one.name} {one.description}." in text
+        assert f"{one.name} {one.description.replace('$', '')}." in text
 
 
 def test_a_default_is_one_that_the_reader_would_read_alike():
     for key in KEYS:
         shown = documents.shown_default(key)
         if key.default is REQUIRED or shown in ("none", "empty"):
+            continue
+        if isinstance(key.default, tuple):
+            assert key.convert(tomllib.loads(f"x = {shown}")["x"]) == key.default
             continue
         word = shown.removeprefix('"').removesuffix('"')
         raw: object = {"true": True, "false": False}.get(word, int(word) if word == shown and word.isdigit() else word)

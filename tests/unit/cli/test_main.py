@@ -75,7 +75,7 @@ def test_the_help_names_every_verb_once(capsys: pytest.CaptureFixture[str], argv
     code, out, err = said(capsys, *argv)
     assert (code, err) == (0, "")
     assert out == overview()
-    assert [line.split()[0] for line in out.splitlines() if line.startswith("  ")] == [
+    assert [line[2:].partition("  ")[0] for line in out.splitlines() if line.startswith("  ")] == [
         verb.name for group, _ in GROUPS for verb in VERBS if verb.group == group
     ]
 
@@ -83,9 +83,28 @@ def test_the_help_names_every_verb_once(capsys: pytest.CaptureFixture[str], argv
 @pytest.mark.parametrize("verb", [verb.name for verb in VERBS])
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_every_verb_tells_about_itself(capsys: pytest.CaptureFixture[str], verb: str, flag: str) -> None:
-    code, out, err = said(capsys, verb, flag)
+    code, out, err = said(capsys, *verb.split(), flag)
     assert (code, err) == (0, "")
     assert f"usage: auroractl {verb}" in out
+
+
+@pytest.mark.parametrize("rest", [[], ["-h"], ["--help"], ["help"]])
+def test_the_first_word_of_verbs_lists_them(capsys: pytest.CaptureFixture[str], rest: list[str]) -> None:
+    code, out, err = said(capsys, "policy", *rest)
+    assert (code, err) == (0, "")
+    assert out.startswith("usage: auroractl policy VERB")
+    listed = [line[2:].partition("  ")[0] for line in out.splitlines() if line.startswith("  ")]
+    assert listed == [verb.name for verb in VERBS if verb.name.startswith("policy ")]
+
+
+def test_a_wrong_second_word_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    known = ", ".join(verb.name for verb in VERBS if verb.name.startswith("policy "))
+    expected = f"auroractl: cannot find the verb 'policy wrong', because policy has no such verb; try {known}\n"
+    assert said(capsys, "policy", "wrong") == (os.EX_USAGE, "", expected)
+
+
+def test_two_words_in_one_are_no_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "cannot find the verb 'policy list'" in said(capsys, "policy list")[2]
 
 
 def test_the_version_is_told_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,6 +151,16 @@ def test_a_usage_error_is_data_with_json_too(capsys: pytest.CaptureFixture[str])
     code, out, _ = said(capsys, "list", "--json", "--nonsense")
     assert code == os.EX_USAGE
     assert [problem["why"] for problem in json.loads(out)["problems"]] == ["unrecognized arguments: --nonsense"]
+
+
+def test_a_json_switch_of_the_command_is_not_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = said(capsys, "exec", "hello", "--nonsense", "--", "cmd", "--json")
+    assert (code, out) == (os.EX_USAGE, "")
+    assert "unrecognized arguments: --nonsense" in err
+
+
+def test_the_help_of_a_verb_with_a_command_shows_where_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "usage: auroractl exec [-h] [--root] [--outside] NAME -- CMD [ARG...]" in said(capsys, "exec", "--help")[1]
 
 
 def test_an_interruption_is_told_as_a_shell_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,5 +25,51 @@ def test_usage_is_told_against_its_limit_where_there_is_one() -> None:
     assert render.cpu(None, 200_000) == "-, max 20%"
 
 
+HEAD = ("NAME", "SIZE", "PLACE", "NOTE")
+LINES = [("one", "5", "here", "short"), ("two", "12345", "anywhere", "one that goes on and on and on")]
+
+
+def test_without_a_terminal_nothing_is_cut_or_left_out() -> None:
+    assert "on and on and on" in render.table(HEAD, LINES, columns=None, spare=("SIZE",))
+    assert render.width() is None
+
+
+@pytest.mark.parametrize("columns", range(1, 60))
+def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
+    lines = render.table(HEAD, LINES, columns=columns, spare=("SIZE", "PLACE")).splitlines()
+    assert max(map(len, lines)) <= columns
+
+
+def test_columns_are_left_out_one_after_the_other_until_the_note_can_be_read() -> None:
+    def head(columns: int) -> list[str]:
+        return render.table(HEAD, LINES, columns=columns, spare=("SIZE", "PLACE")).splitlines()[0].split()
+
+    assert head(80) == ["NAME", "SIZE", "PLACE", "NOTE"]
+    assert head(43) == ["NAME", "SIZE", "PLACE", "NOTE"]
+    assert head(42) == ["NAME", "PLACE", "NOTE"]
+    assert head(30) == ["NAME", "NOTE"]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "shown"),
+    [
+        ("short", 5, "short"),
+        ("longer", 5, "long…"),
+        ("two words", 5, "two…"),
+        ("longer", 1, "…"),
+        ("longer", 0, ""),
+        ("\u4e16\u754c", 4, "\u4e16\u754c"),
+        ("\u4e16\u754c", 3, "\u4e16…"),
+        ("e\u0301a", 2, "e\u0301a"),
+    ],
+)
+def test_what_is_too_wide_is_cut_and_says_so(text: str, columns: int, shown: str) -> None:
+    assert render.cut(text, columns) == shown
+
+
+def test_wide_characters_keep_columns_in_line() -> None:
+    assert render.table(("A", "B"), [("\u4e16", "x"), ("yy", "x")]) == "A   B\n\u4e16  x\nyy  x\n"
+
+
 def test_there_is_no_colour_where_there_is_no_terminal() -> None:
     assert render.paint("x", "red") == "x"

@@ -80,6 +80,10 @@ def test_policies_and_the_encoder_know_the_same_namespaces() -> None:
         (Kind.BINDS, ("/a", "-/b"), [("/a", "/a", False, 0x4000), ("/b", "/b", True, 0x4000)]),
         (Kind.EMPTIED, ("/run",), [("/run", "ro")]),
         (Kind.DEVICES, ("/dev/gpiochip0 rw",), [("/dev/gpiochip0", "rw")]),
+        (Kind.DEVICES, ("char-i2c rw",), [("char-i2c", "rw")]),
+        (Kind.GROUPS, ("video", "render"), ["video", "render"]),
+        (Kind.SOCKETS, ("any",), [(0, 0, 0, 0)]),
+        (Kind.SOCKETS, ("8080", "443"), [(0, 0, 1, 8080), (0, 0, 1, 443)]),
         (Kind.COMMAND, ("/bin/x", "$A"), [("/bin/x", ["/bin/x", "$A"], ["no-env-expand"])]),
     ],
 )
@@ -87,13 +91,15 @@ def test_a_value_is_encoded_as_systemd_documents_it(kind: Kind, value: Value, en
     assert only(kind, value) == encoded
 
 
-def test_system_calls_that_are_taken_out_again_are_sent_after_those_let_in() -> None:
-    words = ("@system-service", "~@privileged", "read", "~mount:ENOSYS")
+def test_system_calls_are_let_in_and_taken_out_in_the_order_of_the_words() -> None:
+    words = ("@system-service", "read", "~@privileged", "~mount:ENOSYS", "@clock")
     assert bus_values(Kind.SYSCALLS, words) == [
         (True, ["@system-service", "read"]),
         (False, ["@privileged", "mount:ENOSYS"]),
+        (True, ["@clock"]),
     ]
     assert bus_values(Kind.SYSCALLS, ("read",)) == [(True, ["read"])]
+    assert bus_values(Kind.SYSCALLS, ("~read",)) == [(True, []), (False, ["read"])]
 
 
 @given(st.sets(st.sampled_from(sorted(CAPABILITY_BIT))))

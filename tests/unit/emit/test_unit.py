@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurora.directives import DIRECTIVES, Kind, Value
-from aurora.emit import service_properties, slice_properties, unit_text
+from aurora.emit import service_properties, slice_properties, timer_properties, timer_text, unit_text
 from aurora.emit.unit import PREREQUISITES
 from aurora.plan import Plan
 from tests.unit.examples import plan
@@ -48,6 +48,26 @@ def test_the_slice_wants_the_unit_so_that_it_stays_loaded() -> None:
     assert found["Wants"] == ("as", ["aurora@hello.service"])
 
 
+def test_a_timer_is_sent_and_written_as_systemd_calls_its_times() -> None:
+    made = plan('kind = "oneshot"\n[schedule]\ninterval = "10s"\njitter = "1s"')
+    found = timer_properties(made)
+    assert ("TimersMonotonic", "a(st)", [("OnActiveSec", 0)]) in found
+    assert ("TimersMonotonic", "a(st)", [("OnUnitActiveSec", 10_000_000)]) in found
+    assert ("RandomizedDelayUSec", "t", 1_000_000) in found
+    assert "[Timer]\nAccuracySec=1000000us\nOnActiveSec=0us\nOnUnitActiveSec=10000000us\n" in timer_text(made)
+
+
+def test_a_timer_and_its_slice_keep_one_another_loaded_and_the_timer_its_service() -> None:
+    made = plan('kind = "oneshot"\n[schedule]\ncalendar = "daily"')
+    assert ("Wants", "as", ["aurora@hello.timer"]) in slice_properties(made)
+    assert ("Wants", "as", ["aurora-hello.slice"]) in timer_properties(made)
+    assert ("TimersCalendar", "a(ss)", [("OnCalendar", "daily")]) in timer_properties(made)
+
+
+def test_without_a_schedule_there_is_nothing_to_say_of_a_timer() -> None:
+    assert (timer_properties(plan()), timer_text(plan())) == ((), "")
+
+
 def test_each_directive_stands_in_its_own_section() -> None:
     section = ""
     seen = set()
@@ -73,6 +93,10 @@ def test_each_directive_stands_in_its_own_section() -> None:
         ("CPUQuota", 1_024_000_000, "102400%"),
         ("MemoryMax", 64 << 20, "67108864"),
         ("TasksMax", 7, "7"),
+        ("KillSignal", "SIGINT", "SIGINT"),
+        ("IOReadBandwidthMax", ("/var/lib 1048576",), "/var/lib 1048576"),
+        ("LoadCredential", ("key:/etc/x/key",), "key:/etc/x/key"),
+        ("OnCalendar", "*-*-* 03:30", "*-*-* 03:30"),
         ("UMask", 0o077, "0077"),
         ("StateDirectoryMode", 0o700, "0700"),
         ("SystemCallErrorNumber", "EPERM", "EPERM"),
@@ -125,7 +149,9 @@ def test_each_kind_of_the_table_can_be_written() -> None:
         Kind.NUMBER: 1, Kind.MODE: 1, Kind.SHARE: 10_000, Kind.SYSCALLS: ("read",), Kind.FAMILIES: ("AF_UNIX",),
         Kind.CAPABILITIES: ("CAP_CHOWN",), Kind.NAMESPACES: ("uts",), Kind.ADDRESSES: ("any",), Kind.PROFILE: "x",
         Kind.BINDS: ("/x",), Kind.EMPTIED: ("/x",), Kind.DEVICES: ("/dev/null rw",), Kind.ERRNO: "EPERM",
-        Kind.COMMAND: ("/bin/x",),
+        Kind.COMMAND: ("/bin/x",), Kind.SIGNAL: "SIGINT", Kind.SIGNALS: ("SIGTERM",),
+        Kind.RATES: ("/x 1",), Kind.CREDENTIALS: ("a:/x",), Kind.CALENDAR: "daily", Kind.ELAPSE: 1,
+        Kind.GROUPS: ("video",), Kind.SOCKETS: ("80",),
     }  # fmt: skip
     assert set(examples) == set(Kind)
     for row in DIRECTIVES.values():

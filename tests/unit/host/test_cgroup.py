@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aurora.host.cgroup import Usage, read_usage
+from aurora.host.cgroup import Pressure, Usage, read_pressure, read_run, read_usage
 
 GROUP = "/aurora.slice/aurora-hello.slice/aurora@hello.service"
 NOTHING = Usage(None, None, None, None, None, None, None)
@@ -70,9 +70,29 @@ def test_a_cgroup_that_is_gone_has_no_figures(tmp_path: Path) -> None:
     assert read_usage(GROUP, root=str(tmp_path)) == NOTHING
 
 
+def test_pressure_is_that_of_some_task_in_the_last_ten_seconds(tmp_path: Path) -> None:
+    line = "some avg10={} avg60=9.00 avg300=9.00 total=9\nfull avg10=7.00 avg60=9.00 avg300=9.00 total=9\n"
+    usage(tmp_path, {"cpu.pressure": line.format("12.50"), "memory.pressure": line.format("0.00"), "io.pressure": ""})
+    assert read_pressure(GROUP, root=str(tmp_path)) == Pressure(cpu=12.5, memory=0.0, io=None)
+    assert read_pressure("/gone", root=str(tmp_path)) == Pressure(None, None, None)
+
+
+def test_a_cgroup_that_is_made_anew_is_another_run(tmp_path: Path) -> None:
+    usage(tmp_path, {})
+    first = read_run(GROUP, root=str(tmp_path))
+    assert first == read_run(GROUP, root=str(tmp_path)) != 0
+    folder = tmp_path / f"sys/fs/cgroup{GROUP}"
+    folder.rename(folder.with_name("old"))
+    assert read_run(GROUP, root=str(tmp_path)) == 0
+    folder.mkdir()
+    assert read_run(GROUP, root=str(tmp_path)) not in (0, first)
+
+
 @pytest.mark.parametrize("group", ["", "/", "relative"])
 def test_the_figures_of_the_whole_machine_are_never_taken_for_a_modules(tmp_path: Path, group: str) -> None:
     root = tmp_path / "sys/fs/cgroup"
     root.mkdir(parents=True)
     (root / "memory.current").write_text("1")
+    (root / "cpu.pressure").write_text("some avg10=1.00 avg60=0.00 avg300=0.00 total=0")
     assert read_usage(group, root=str(tmp_path)) == NOTHING
+    assert read_pressure(group, root=str(tmp_path)) == Pressure(None, None, None)

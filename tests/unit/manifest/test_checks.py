@@ -5,7 +5,7 @@ import pytest
 from aurora.manifest import RestartPolicy
 from aurora.quantity import parse_duration
 
-from .helpers import MINIMAL, problem_of, problems_of, read
+from .reading import MINIMAL, problem_of, problems_of, read
 
 
 def conflict(more: str) -> tuple[str, str]:
@@ -178,3 +178,15 @@ def test_starts_that_can_never_fall_into_the_window_are_refused(keys: dict[str, 
 )
 def test_starts_that_can_fall_into_the_window_are_right(keys: dict[str, object]) -> None:
     assert read(restart(**keys)).restart.give_up_after == keys["give_up_after"]
+
+
+def test_a_safe_state_is_a_command_or_a_module() -> None:
+    key, why = conflict('[safe_state]\ncommand = "safe.py"\nmodule = "other"')
+    assert (key, why) == ("safe_state.module", "safe_state.command is there too, and one of them has to do")
+    read('[safe_state]\ncommand = "safe.py"')
+    read('[safe_state]\nmodule = "other"')
+
+
+def test_a_module_is_not_its_own_safe_state() -> None:
+    key, why = conflict('[safe_state]\nmodule = "hello"')
+    assert (key, why) == ("safe_state.module", "it is the module itself, which has just failed")

@@ -8,7 +8,7 @@ import pytest
 from aurora.errors import Problem
 from aurora.manifest import MANIFEST_MAX_BYTES
 
-from .helpers import FILE, MINIMAL, problem_of, problems_of, read
+from .reading import FILE, MINIMAL, problem_of, problems_of, read
 
 JSON = "hello/module.json"
 

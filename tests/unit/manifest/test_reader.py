@@ -15,18 +15,24 @@ from aurora.manifest import (
     Directories,
     Limits,
     Manifest,
+    ModuleKind,
+    Order,
     Readiness,
     Restart,
     RestartPolicy,
+    SafeState,
     Sandbox,
+    Schedule,
     Start,
+    Stop,
+    StopSignal,
     find_manifest,
     read_manifest,
     to_json,
 )
 from aurora.manifest.reader import PROBLEMS_MAX
 
-from .helpers import FILE, MINIMAL, problem_of, problems_of, read
+from .reading import FILE, MINIMAL, problem_of, problems_of, read
 
 JSON = "hello/module.json"
 SECOND = 1_000_000
@@ -36,21 +42,34 @@ FULL = """
 name = "hello"
 version = "1.0.2"
 description = "Says hello"
+kind = "service"
+owner_may = ["limits.*", "start.timeout"]
 entry = ["./run.py", "--loud"]
 
 [environment]
 WORDS = "hello world"
 A = "1"
 
+[credentials]
+names = ["api-key", "cert.pem"]
+
 [limits]
 cpu = "20%"
 memory_max = "64M"
 memory_high = "48M"
 tasks = 32
+cpu_weight = 50
+io_weight = 20
+io_read_max = "10M"
+io_write_max = "2M"
 
 [start]
 readiness = "notify"
 timeout = "30s"
+
+[stop]
+signal = "SIGINT"
+timeout = "5s"
 
 [watchdog]
 timeout = "10s"
@@ -63,6 +82,13 @@ steps = 5
 give_up_after = 10
 give_up_within = "10min"
 
+[order]
+after = ["clock"]
+requires = ["broker", "store"]
+
+[safe_state]
+command = ["run.py", "--safe"]
+
 [directories]
 state = true
 cache = true
@@ -73,14 +99,29 @@ runtime = true
 policy = "network"
 grants = ["network.loopback", "device:/dev/ttyUSB0"]
 """
+NO_SCHEDULE = Schedule(calendar=None, interval_usec=None, jitter_usec=0, catch_up=False)
+OWNER_MAY = ("environment.*", "limits.*", "restart.*", "schedule.*", "start.timeout", "stop.*", "watchdog.*")
 FULL_MANIFEST = Manifest(
     name="hello",
     version="1.0.2",
     description="Says hello",
+    kind=ModuleKind.SERVICE,
     entry=("run.py", "--loud"),
+    owner_may=("limits.*", "start.timeout"),
     environment=(("A", "1"), ("WORDS", "hello world")),
-    limits=Limits(cpu_share_usec=200_000, memory_max_bytes=64 << 20, memory_high_bytes=48 << 20, tasks_max=32),
+    credentials=("api-key", "cert.pem"),
+    limits=Limits(
+        cpu_share_usec=200_000,
+        memory_max_bytes=64 << 20,
+        memory_high_bytes=48 << 20,
+        tasks_max=32,
+        cpu_weight=50,
+        io_weight=20,
+        io_read_max_bytes=10 << 20,
+        io_write_max_bytes=2 << 20,
+    ),
     start=Start(readiness=Readiness.NOTIFY, timeout_usec=30 * SECOND),
+    stop=Stop(signal=StopSignal.INT, timeout_usec=5 * SECOND),
     watchdog_usec=10 * SECOND,
     restart=Restart(
         policy=RestartPolicy.ALWAYS,
@@ -90,6 +131,9 @@ FULL_MANIFEST = Manifest(
         give_up_after=10,
         give_up_within_usec=600 * SECOND,
     ),
+    schedule=NO_SCHEDULE,
+    order=Order(after=("clock",), requires=("broker", "store")),
+    safe_state=SafeState(command=("run.py", "--safe"), module=None),
     directories=Directories(state=True, cache=True, logs=True, runtime=True),
     sandbox=Sandbox(policy="network", grants=("network.loopback", "device:/dev/ttyUSB0")),
 )
@@ -97,10 +141,23 @@ SMALL_MANIFEST = Manifest(
     name="hello",
     version="1.0",
     description="",
+    kind=ModuleKind.SERVICE,
     entry=("run.py",),
+    owner_may=OWNER_MAY,
     environment=(),
-    limits=Limits(cpu_share_usec=None, memory_max_bytes=None, memory_high_bytes=None, tasks_max=256),
+    credentials=(),
+    limits=Limits(
+        cpu_share_usec=None,
+        memory_max_bytes=None,
+        memory_high_bytes=None,
+        tasks_max=256,
+        cpu_weight=None,
+        io_weight=None,
+        io_read_max_bytes=None,
+        io_write_max_bytes=None,
+    ),
     start=Start(readiness=Readiness.EXEC, timeout_usec=90 * SECOND),
+    stop=Stop(signal=StopSignal.TERM, timeout_usec=15 * SECOND),
     watchdog_usec=None,
     restart=Restart(
         policy=RestartPolicy.ON_FAILURE,
@@ -110,6 +167,9 @@ SMALL_MANIFEST = Manifest(
         give_up_after=None,
         give_up_within_usec=600 * SECOND,
     ),
+    schedule=NO_SCHEDULE,
+    order=Order(after=(), requires=()),
+    safe_state=SafeState(command=None, module=None),
     directories=Directories(state=False, cache=False, logs=False, runtime=False),
     sandbox=Sandbox(policy="strict", grants=()),
 )

@@ -6,7 +6,7 @@ import pytest
 
 from aurora.manifest import KEYS, OLDER_KEYS, REQUIRED, Key, TomlType, to_json
 
-from .helpers import read
+from .reading import read
 
 ROWS = pytest.mark.parametrize("row", KEYS, ids=[row.path for row in KEYS])
 
@@ -71,28 +71,54 @@ CHANGES = {
     "module.version": '"2"',
     "module.description": '"Other"',
     "module.entry": '"other.py"',
+    "module.kind": '"oneshot"',
+    "module.owner_may": "[]",
     "environment": 'A = "1"',
+    "credentials.names": '["key"]',
     "limits.cpu": '"1%"',
     "limits.memory_max": '"1M"',
     "limits.memory_high": '"1M"',
     "limits.tasks": "1",
+    "limits.cpu_weight": "7",
+    "limits.io_weight": "7",
+    "limits.io_read_max": '"1M"',
+    "limits.io_write_max": '"1M"',
     "start.readiness": '"notify"',
     "start.timeout": '"1s"',
+    "stop.signal": '"SIGINT"',
+    "stop.timeout": '"1s"',
     "watchdog.timeout": '"1s"',
-    "restart.policy": '"always"',
+    "restart.policy": '"no"',
     "restart.delay": '"2s"',
     "restart.delay_max": '"2min"',
     "restart.steps": "7",
     "restart.give_up_after": "3",
     "restart.give_up_within": '"1h"',
+    "schedule.calendar": '"daily"',
+    "schedule.interval": '"1h"',
+    "schedule.jitter": '"1s"',
+    "schedule.catch_up": "true",
+    "order.after": '["broker"]',
+    "order.requires": '["broker"]',
+    "safe_state.command": '["run.py", "--safe"]',
+    "safe_state.module": '"other"',
     "directories.state": "true",
     "directories.cache": "true",
     "directories.logs": "true",
     "directories.runtime": "true",
     "sandbox.policy": '"other"',
     "sandbox.grants": '["x"]',
+    "sandbox.exposure_max": '"2.0"',
 }
-NEEDS = {"watchdog.timeout": {"start.readiness"}, "restart.give_up_within": {"restart.give_up_after"}}
+NEEDS = {
+    "watchdog.timeout": {"start.readiness"},
+    "restart.give_up_within": {"restart.give_up_after"},
+    "module.kind": {"restart.policy"},  # its default depends on the kind
+    "schedule.calendar": {"module.kind"},
+    "schedule.interval": {"module.kind"},
+    "schedule.jitter": {"module.kind", "schedule.calendar"},
+    "schedule.catch_up": {"module.kind", "schedule.calendar"},
+}
 REQUIRED_LINES = {"module.name": '"hello"', "module.version": '"1.0"', "module.entry": '"run.py"'}
 
 

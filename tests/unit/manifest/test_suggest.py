@@ -15,7 +15,7 @@ from aurora.manifest.suggest import meant_key, meant_older_key, meant_table
         ("limits", "memorymax", "memory_max"),
         ("module", "memory_max", "memory_max below [limits]"),
         ("module", "memory_maxx", "memory_max below [limits]"),
-        ("module", "timeout", "timeout below [start] or [watchdog]"),
+        ("module", "timeout", "timeout below [start] or [stop] or [watchdog]"),
         ("module", "limits", "[limits] on a line of its own"),
         ("watchdog", "zzz", "one of timeout"),
         ("watchdog", "x" * 60_000, "one of timeout"),

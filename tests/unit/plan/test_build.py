@@ -11,12 +11,13 @@ from aurora.directives import DIRECTIVES, Value
 from aurora.errors import Refused
 from aurora.identity import foreground, installed
 from aurora.manifest import KEYS
-from aurora.plan import Facts, Feature, make_plan
+from aurora.plan import Facts, Feature, Secrets, make_plan
 from tests.unit.examples import ALL_FEATURES, EVERY, manifest, plan, shipped
 
 FOLDER = "/var/lib/aurora-core/modules/hello/a"
-# A manifest that relies on every feature there is.
-HEAVY = '[limits]\ncpu = "20%"\nmemory_max = "64M"\ntasks = 8\n'
+# A manifest that relies on every feature that a manifest can ask for, and those features.
+HEAVY = '[limits]\ncpu = "20%"\nmemory_max = "64M"\ntasks = 8\nio_read_max = "1M"\nio_weight = 50\n'
+RELIED_ON = EVERY
 
 
 def facts(*features: Feature, accepted: frozenset[Feature] = frozenset()) -> Facts:
@@ -40,7 +41,7 @@ def environment(settings: Mapping[str, Value]) -> dict[str, str]:
 # What this machine can enforce
 
 
-@pytest.mark.parametrize("feature", list(Feature))
+@pytest.mark.parametrize("feature", sorted(RELIED_ON))
 def test_a_plan_that_relies_on_something_missing_is_refused_with_what_to_do(feature: Feature) -> None:
     with pytest.raises(Refused) as caught:
         plan(HEAVY, facts=facts(*EVERY - {feature}))
@@ -53,10 +54,10 @@ def test_a_plan_that_relies_on_something_missing_is_refused_with_what_to_do(feat
 def test_everything_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(Refused) as caught:
         plan(HEAVY, facts=facts())
-    assert len(caught.value.problems) == len(Feature)
+    assert len(caught.value.problems) == len(RELIED_ON)
 
 
-@pytest.mark.parametrize("feature", list(Feature))
+@pytest.mark.parametrize("feature", sorted(RELIED_ON))
 def test_a_missing_feature_that_the_owner_accepts_is_kept_in_sight(feature: Feature) -> None:
     made = plan(HEAVY, facts=facts(*EVERY - {feature}, accepted=frozenset({feature})))
     assert made.unenforced == (feature,)
@@ -73,7 +74,7 @@ def test_what_is_not_enforced_stands_before_anything_that_a_module_could_write_t
 def test_accepting_one_feature_does_not_accept_another() -> None:
     with pytest.raises(Refused) as caught:
         plan(HEAVY, facts=facts(accepted=frozenset({Feature.APPARMOR})))
-    assert len(caught.value.problems) == len(Feature) - 1
+    assert len(caught.value.problems) == len(RELIED_ON) - 1
 
 
 def test_what_is_accepted_but_there_is_enforced_all_the_same() -> None:
@@ -169,6 +170,17 @@ def test_an_entry_becomes_an_argument_vector(entry: str, argv: tuple[str, ...]) 
         ('[limits]\nmemory_max = "64M"', {"MemoryMax": 64 << 20, "MemorySwapMax": 0}),
         ('[limits]\nmemory_high = "48M"', {"MemoryHigh": 48 << 20}),
         ("[limits]\ntasks = 7", {"TasksMax": 7}),
+        ("[limits]\ncpu_weight = 7", {"CPUWeight": 7}),
+        ("[limits]\nio_weight = 7", {"IOWeight": 7}),
+        ('[limits]\nio_read_max = "1M"', {"IOReadBandwidthMax": ("/var/lib 1048576",)}),
+        ('[limits]\nio_write_max = "2M"', {"IOWriteBandwidthMax": ("/var/lib 2097152",)}),
+        ('[stop]\nsignal = "SIGINT"', {"KillSignal": "SIGINT"}),
+        ('[stop]\ntimeout = "5s"', {"TimeoutStopSec": 5_000_000}),
+        ('[order]\nafter = ["clock"]', {"After": ("aurora@clock.service",)}),
+        (
+            '[order]\nrequires = ["broker"]',
+            {"After": ("aurora@broker.service",), "Requires": ("aurora@broker.service",)},
+        ),
         ('[start]\nreadiness = "notify"', {"Type": "notify", "NotifyAccess": "main"}),
         ('[start]\ntimeout = "7s"', {"TimeoutStartSec": 7_000_000}),
         (
@@ -218,11 +230,58 @@ def test_what_may_start_another_program_to_say_that_it_is_ready_may_have_it_do_s
     assert "NotifyAccess" not in plan(entry=entry).settings
 
 
+def test_a_oneshot_has_done_its_work_once_it_ends_and_is_not_run_again() -> None:
+    settings = plan('kind = "oneshot"').settings
+    assert (settings["Type"], settings["RemainAfterExit"], settings["Restart"]) == ("oneshot", True, "no")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "settings"),
+    [
+        ('calendar = "daily"', {"OnCalendar": "daily"}),
+        ('calendar = "daily"\ncatch_up = true', {"OnCalendar": "daily", "Persistent": True}),
+        ('interval = "10min"', {"OnActiveSec": 0, "OnUnitActiveSec": 600_000_000}),
+        (
+            'interval = "10min"\njitter = "30s"',
+            {"OnActiveSec": 0, "OnUnitActiveSec": 600_000_000, "RandomizedDelaySec": 30_000_000},
+        ),
+    ],
+)
+def test_a_schedule_becomes_a_timer_which_is_what_is_started(schedule: str, settings: dict[str, Value]) -> None:
+    made = plan(f'kind = "oneshot"\n[schedule]\n{schedule}')
+    assert made.timer == settings | {"Description": "Schedule of the AuroraOS module hello", "AccuracySec": 1_000_000}
+    assert made.started == "aurora@hello.timer"
+    assert "RemainAfterExit" not in made.settings
+
+
+def test_without_a_schedule_there_is_no_timer() -> None:
+    assert (plan().timer, plan().started) == ({}, "aurora@hello.service")
+
+
+def test_what_it_requires_it_is_after_as_well() -> None:
+    made = plan('[order]\nafter = ["clock"]\nrequires = ["broker"]')
+    assert (made.after, made.requires) == (("broker", "clock"), ("broker",))
+
+
+def test_a_plan_has_the_place_of_a_secret_and_nothing_else_of_it() -> None:
+    secrets = Secrets("/etc/aurora/credentials/hello", frozenset({"sealed"}))
+    declared = manifest('[credentials]\nnames = ["open", "sealed"]')
+    policy = shipped().policies["strict"]
+    made = make_plan(declared, policy, ALL_FEATURES, identity=installed("hello"), folder=FOLDER, secrets=secrets)
+    assert made.settings["LoadCredential"] == ("open:/etc/aurora/credentials/hello/open",)
+    assert made.settings["LoadCredentialEncrypted"] == ("sealed:/etc/aurora/credentials/hello/sealed.cred",)
+    assert made.credentials == ("/etc/aurora/credentials/hello/open", "/etc/aurora/credentials/hello/sealed.cred")
+
+
 THOUGHT_OF = """
+    module.kind module.owner_may credentials.names limits.cpu_weight limits.io_weight limits.io_read_max
+    limits.io_write_max stop.signal stop.timeout schedule.calendar schedule.interval schedule.jitter
+    schedule.catch_up order.after order.requires
     module.name module.version module.description module.entry environment limits.cpu limits.memory_max
     limits.memory_high limits.tasks start.readiness start.timeout watchdog.timeout restart.policy restart.delay
     restart.delay_max restart.steps restart.give_up_after restart.give_up_within directories.state
-    directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants
+    directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants sandbox.exposure_max
+    safe_state.command safe_state.module
 """
 
 
@@ -278,7 +337,7 @@ def test_a_grant_reaches_the_plan() -> None:
 @given(st.sets(st.sampled_from(list(Feature))), st.sets(st.sampled_from(list(Feature))))
 def test_a_plan_is_made_exactly_when_what_is_missing_is_accepted(there: set[Feature], accepted: set[Feature]) -> None:
     machine = Facts(features=frozenset(there), accepted=frozenset(accepted))
-    missing = EVERY - there
+    missing = RELIED_ON - there
     if missing <= accepted:
         assert plan(HEAVY, facts=machine).unenforced == tuple(sorted(missing))
     else:
@@ -294,3 +353,19 @@ def test_the_machines_sys_is_read_only_for_a_module_in_the_machines_own_network(
     alone = plan().settings["BindReadOnlyPaths"]
     assert isinstance(alone, tuple)
     assert "/sys" not in alone
+
+
+@pytest.mark.parametrize(
+    ("manifest", "signals"),
+    [
+        ("", None),
+        ('[stop]\nsignal = "SIGINT"', None),
+        ('[stop]\nsignal = "SIGUSR1"', ("SIGUSR1",)),
+        ('kind = "oneshot"', ("SIGTERM",)),
+        ('kind = "oneshot"\n[stop]\nsignal = "SIGQUIT"', ("SIGQUIT",)),
+    ],
+)
+def test_a_module_that_ends_by_the_signal_it_is_stopped_with_has_not_failed(
+    manifest: str, signals: tuple[str, ...] | None
+) -> None:
+    assert plan(manifest).settings.get("SuccessExitStatus") == signals

@@ -16,7 +16,7 @@ type Machine = dict[str, Running]
 
 
 def running(of: Plan | None, *, pinned: bool = True, active: bool = True) -> Running:
-    return Running(plan=of, pinned=pinned, active=active)
+    return Running(plan=of, pinned=pinned, active=active, loaded=pinned or active)
 
 
 def taken(machine: Machine, steps: Iterable[Step]) -> Machine:

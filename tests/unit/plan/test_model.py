@@ -31,6 +31,7 @@ PLANS = st.builds(
     profile=st.none() | TEXT,
     folder=TEXT,
     settings=SETTINGS,
+    timer=SETTINGS,
     apparmor=st.lists(TEXT, max_size=3).map(tuple),
     writable=st.lists(TEXT, max_size=3).map(tuple),
     start_timeout_usec=st.integers(0, 2**40),

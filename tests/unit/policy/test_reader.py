@@ -219,14 +219,77 @@ def test_what_an_owner_cannot_accept_is_named_with_what_can_be(value: str) -> No
     problem = owner_problem_of(f"accept_unenforced = {value}")
     assert problem.what == "read the owner's settings"
     assert problem.where == f"{OWNER}, key accept_unenforced"
-    assert "apparmor, cpu, ip-filter" in problem.remedy
+    assert "apparmor, cpu, io, io-weight, ip-filter" in problem.remedy
 
 
 def test_an_unknown_setting_of_the_owner_is_named() -> None:
     problem = owner_problem_of("accept = []")
     assert problem.where == f"{OWNER}, key accept"
-    assert problem.remedy == "one of accept_unenforced"
+    assert problem.remedy == "one of accept_unenforced, exposure_max, grants_never, policies_never"
 
 
 def test_an_owners_file_that_is_not_toml_is_named() -> None:
     assert owner_problem_of(b"\xff").where == OWNER
+
+
+# Policies made from others, and grants that take an argument
+
+
+def test_a_policy_made_from_another_has_all_of_it_but_what_it_changes() -> None:
+    catalogue = read_catalogue(
+        [
+            ("b.toml", b'base = "a"\n[directives]\nPrivateTmp = false\n[add]\nInaccessiblePaths = ["/y"]\n'),
+            ("a.toml", b'apparmor = ["/x r,"]\n[directives]\nPrivateTmp = true\nInaccessiblePaths = ["/x"]\n'),
+        ]
+    )
+    made = catalogue.policies["b"]
+    assert made.base == "a"
+    assert made.directives == {"PrivateTmp": False, "InaccessiblePaths": ("/x", "/y")}
+    assert made.apparmor == ("/x r,",)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"a.toml": 'base = "nobody"'}, "there is no policy 'nobody'"),
+        ({"a.toml": 'base = "b"', "b.toml": 'base = "a"'}, "its bases lead back to itself"),
+        ({"a.toml": 'base = "a"'}, "its bases lead back to itself"),
+        ({"a.toml": "[add]\nInaccessiblePaths = []"}, "there is no such key"),
+    ],
+)
+def test_a_base_that_leads_nowhere_is_named(files: dict[str, str], why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        read_catalogue((name, text.encode()) for name, text in files.items())
+
+
+@pytest.mark.parametrize(
+    "grant",
+    [
+        '["listen:PORT"]\nadd = { SocketBindAllow = ["$PATH"] }',
+        '["x"]\nadd = { BindPaths = ["$PATH"] }',
+        '["listen:PORT"]\napparmor = ["/x$PROT r,"]',
+        '["listen:PORT"]\ndescription = "On $NAME"',
+    ],
+)
+def test_a_placeholder_that_stands_for_nothing_is_named(grant: str) -> None:
+    with pytest.raises(InputError, match=r"is not what|stands for nothing here"):
+        read_catalogue([("grants.toml", grant.encode())])
+
+
+@pytest.mark.parametrize("name", ["Listen", "listen:", "a b", "a:b c", ""])
+def test_what_cannot_name_a_grant_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="it is not the name of a grant"):
+        read_catalogue([("grants.toml", f'["{name}"]\n'.encode())])
+
+
+@pytest.mark.parametrize(
+    "line", ['exposure_max = "11"', "exposure_max = true", 'grants_never = "cap:*"', 'grants_never = ["cap:"]',
+             'grants_never = ["*"]', "policies_never = [1]"]
+)  # fmt: skip
+def test_a_ceiling_that_is_none_is_named(line: str) -> None:
+    assert owner_problem_of(line).where == f"{OWNER}, key {line.partition(' ')[0]}"
+
+
+def test_a_ceiling_is_read() -> None:
+    owner = read_owner(b'exposure_max = "3.0"\ngrants_never = ["cap:*"]\npolicies_never = ["trusted"]', file=OWNER)
+    assert owner == Owner(exposure_max_tenths=30, grants_never=("cap:*",), policies_never=("trusted",))

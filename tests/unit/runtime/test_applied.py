@@ -75,4 +75,4 @@ def test_the_plan_that_systemd_was_given_is_known_until_it_is_forgotten(rig: Rig
 def test_a_note_that_cannot_be_read_means_that_the_plan_is_not_known(up: Rig, text: str) -> None:
     (up.paths.applied / "hello.json").write_text(text)
     assert applied_plan(up.paths, "hello") is None
-    assert read_running(up.paths, up.systemd)["hello"] == Running(plan=None, pinned=True, active=True)
+    assert read_running(up.paths, up.systemd)["hello"] == Running(plan=None, pinned=True, active=True, loaded=True)

@@ -6,7 +6,8 @@ from aurora.host.fake import FakeSystemd
 from aurora.host.journal import Line
 from aurora.host.systemd import JobResult
 from aurora.runtime import diagnosis
-from aurora.runtime.diagnosis import diagnose, result_words
+from aurora.runtime.diagnosis import diagnose
+from aurora.runtime.results import result_words
 from tests.unit.examples import plan
 
 

@@ -3,13 +3,15 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from aurora.errors import AuroraError, Denied, HostError, InputError, NotFound
+from aurora.errors import AuroraError, Denied, HostError, InputError, NotFound, Refused
 from aurora.identity import installed
+from aurora.plan import Plan
 from aurora.runtime.folders import Planner, folder_digest, read_module
 from tests.unit.runtime.rig import Rig
 
@@ -90,6 +92,35 @@ def test_the_owners_policy_of_a_name_replaces_the_packages(rig: Rig) -> None:
     planner = Planner(rig.paths)
     made = planner.plan(read_module(rig.module()), identity=installed("hello"), folder="/x")
     assert made.apparmor == ("/mine r,",)
+
+
+def planned(rig: Rig, sandbox: str) -> Plan:
+    module = read_module(rig.module(more=f"[sandbox]\n{sandbox}\n"))
+    return Planner(rig.paths).plan(module, identity=installed("hello"), folder="/x")
+
+
+def test_what_the_owner_never_gives_is_refused_all_at_once(rig: Rig) -> None:
+    rig.write("etc/aurora/core.toml", 'grants_never = ["cap:*"]\npolicies_never = ["trusted"]')
+    with pytest.raises(Refused) as caught:
+        planned(rig, 'policy = "trusted"\ngrants = ["cap:KILL", "cap:CHOWN", "network.loopback"]')
+    assert [problem.why.split(" (")[0].rpartition("gives ")[2] for problem in caught.value.problems] == [
+        "the policy trusted",
+        "the grant cap:KILL",
+        "the grant cap:CHOWN",
+    ]
+    assert planned(rig, 'grants = ["network.loopback"]').module == "hello"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is in the build tree")
+def test_a_score_above_the_owners_or_the_modules_own_bound_is_refused(rig: Rig) -> None:
+    internet = 'grants = ["network.internet"]'
+    assert planned(rig, internet + '\nexposure_max = "1.5"').module == "hello"
+    with pytest.raises(Refused, match=r"key sandbox\.exposure_max"):
+        planned(rig, internet + '\nexposure_max = "0.5"')
+    rig.write("etc/aurora/core.toml", 'exposure_max = "0.5"')
+    with pytest.raises(Refused, match=r"is above 0\.5: the policy strict costs .*the grant network\.internet costs"):
+        planned(rig, internet)
+    assert planned(rig, "").module == "hello"
 
 
 @pytest.mark.parametrize("place", ["etc/aurora/core.toml", "etc/aurora/policies/mine.toml"])

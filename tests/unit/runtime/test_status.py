@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from aurora.runtime import status
@@ -35,6 +37,31 @@ def test_a_module_that_is_up_shows_what_systemd_says(rig: Rig, monkeypatch: pyte
     assert (found.up, found.active, found.sub, found.since_sec) == (True, "active", "running", 1_700_000_000)
     assert (found.restarts, found.main_pid, found.exit_status, found.result) == (2, 78, 0, "success")
     assert (found.outdated, found.unenforced) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("timer", "next_sec"),
+    [
+        ({"NextElapseUSecRealtime": "Thu 2026-11-26 03:31:58 UTC"}, 1_795_663_918),
+        ({"NextElapseUSecMonotonic": "1h 59.123456s"}, 3659 + 1_000_000 - 60),
+        ({"NextElapseUSecMonotonic": "infinity", "NextElapseUSecRealtime": ""}, 0),
+    ],
+)
+def test_a_module_with_a_schedule_is_up_between_its_runs_and_says_when_the_next_is(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, timer: dict[str, str], next_sec: int
+) -> None:
+    monkeypatch.setattr(status.time, "time", lambda: 1_000_000.0)
+    monkeypatch.setattr(status.time, "monotonic", lambda: 60.0)
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    install_folder(rig.paths, rig.systemd, rig.module(), start=False)
+    units = {
+        "aurora@hello.service": {**UP, "ActiveState": "inactive", "MainPID": "0"},
+        "aurora@hello.timer": {"ActiveState": "active", **timer},
+    }
+    monkeypatch.setattr(status, "show_units", lambda _patterns, _properties: units)
+    (found,) = read_status(rig.paths, read_records(rig.paths))
+    assert (found.up, found.scheduled, found.next_sec) == (True, True, next_sec)
 
 
 def test_a_module_that_systemd_does_not_know_is_down(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of this room share."""
+"""Manifests read for a test: the smallest one, and what is wrong with others."""
 
 from __future__ import annotations
 

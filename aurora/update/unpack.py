@@ -1,0 +1,169 @@
+"""A .deb that anybody may have made -> its module's folder, or every reason against it.
+
+dpkg-deb(1) decompresses; nothing that it could be made to write ever reaches the disk: both archives are read as
+streams, judged whole (`members`), and only then is the module written, by us, one plain file after the other.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aurora.errors import HostError, InputError, NotFound, Problem
+from aurora.host.files import FOLDER_MAX_BYTES, FOLDER_MAX_ENTRIES
+from aurora.host.stream import output_of
+from aurora.update.ar import deb_fault
+from aurora.update.members import CONTROL_MAX_BYTES, CONTROL_NAMES, Contents, control_problems
+from aurora.update.tar import BrokenTar, Kind, Member, members_of
+
+__all__ = ["held", "unpacked"]
+
+DATA_MAX_BYTES = FOLDER_MAX_BYTES + FOLDER_MAX_ENTRIES * 4096
+"""The decompressed data archive: its content, and for each member header, long name and padding."""
+PACKAGE_MAX_BYTES = DATA_MAX_BYTES + CONTROL_MAX_BYTES
+"""The .deb itself: one that is longer cannot hold what is allowed."""
+TIMEOUT_SEC = 300.0
+"""For each of the archives."""
+type _Found = Iterator[tuple[Member, Iterator[bytes]]]
+
+
+@contextmanager
+def held(deb: Path) -> Iterator[Path]:
+    """A copy of a .deb that nobody else can change between check and use; NotFound when there is no such file.
+
+    It can be read by all, as apt reads with a user of its own.
+    """
+    _check_outside(deb, str(deb))
+    with tempfile.TemporaryDirectory(prefix="aurora-deb-") as scratch:
+        copy = Path(scratch, "module.deb")
+        try:
+            with deb.open("rb") as source, copy.open("xb") as target:
+                shutil.copyfileobj(source, target)
+            copy.chmod(0o644)
+            Path(scratch).chmod(0o755)
+        except OSError as error:
+            raise HostError("read the package", str(error), where=str(deb)) from error
+        yield copy
+
+
+@contextmanager
+def unpacked(deb: Path, *, shown: str | None = None) -> Iterator[Path]:
+    """The folder of the one module in a .deb, unpacked to a temporary place while the body runs.
+
+    NotFound when there is no such file; InputError with all that is wrong when it is not a package with exactly one
+    module and nothing else: nothing has been written then. `shown` is the name that errors give the file.
+    """
+    where = shown if shown is not None else str(deb)
+    _check_outside(deb, where)
+    data, module = _judge(deb, where)
+    with tempfile.TemporaryDirectory(prefix="aurora-deb-") as scratch:
+        folder = Path(scratch, module)
+        folder.mkdir()
+
+        def write(found: _Found) -> None:
+            for member, content in found:
+                if next(data, None) != member:
+                    raise BrokenTar("it changed while it was read")
+                _write(folder, member, content)
+
+        _streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, write)
+        if next(data, None) is not None:
+            raise InputError.of([Problem("read the package", "it changed while it was read", where)])
+        yield folder
+
+
+def _check_outside(deb: Path, where: str) -> None:
+    """NotFound when there is no such file; InputError when it is longer than a package can be, or is none."""
+    if not deb.is_file():
+        raise NotFound("read the package", "there is no such file", where=where)
+    try:
+        with deb.open("rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            why = deb_fault(lambda place, count: os.pread(file.fileno(), count, place), size_bytes)
+    except OSError as error:
+        raise HostError("read the package", str(error), where=where) from error
+    if size_bytes > PACKAGE_MAX_BYTES:
+        why = f"it has more than {PACKAGE_MAX_BYTES} bytes"
+    if why is not None:
+        raise InputError("read the package", why, where=where, remedy="auroractl pack DIR, which makes one")
+
+
+def _judge(deb: Path, where: str) -> tuple[Iterator[Member], str]:
+    """The members of the data archive, and the module they are; InputError with all that is against them."""
+    members: list[Member] = []
+    contents = Contents(where)
+    files: dict[str, bytes] = {}
+    others: list[str] = []
+
+    def control(found: _Found) -> None:
+        for member, content in found:
+            name = member.name.decode(errors="replace").removeprefix("./")
+            if member.kind is Kind.FILE and name in CONTROL_NAMES and name not in files and not member.mode & 0o7000:
+                files[name] = b"".join(content)
+            elif not (member.kind is Kind.FOLDER and name in ("", ".")):
+                others.append(name)
+
+    def data(found: _Found) -> None:
+        for member, _ in found:
+            contents.add(member)
+            if contents.full:
+                return
+            members.append(member)
+
+    _streamed(deb, "--ctrl-tarfile", CONTROL_MAX_BYTES, where, control)
+    _streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, data, is_full=lambda: contents.full)
+    module = contents.end()
+    if problems := [*contents.problems, *control_problems(files, others, module, where)]:
+        raise InputError.of(problems)
+    return iter(members), module
+
+
+def _streamed(
+    deb: Path,
+    action: str,
+    max_bytes: int,
+    where: str,
+    take: Callable[[_Found], None],
+    *,
+    is_full: Callable[[], bool] = lambda: False,
+) -> None:
+    """Give the members of one archive to `take`; InputError when dpkg-deb or the archive ends badly."""
+    # One thread: the memory that decompressing takes does not depend on how many CPUs there are.
+    argv = ["env", "DPKG_DEB_THREADS_MAX=1", "LC_ALL=C", "dpkg-deb", action, str(deb.absolute())]
+    try:
+        with output_of(argv, max_bytes=max_bytes, timeout_sec=TIMEOUT_SEC) as output:
+            try:
+                take(members_of(output.read))
+            except BrokenTar as error:
+                if str(error) == "it ends in the middle":
+                    output.finish()  # dpkg-deb may know why
+                raise
+            if not is_full():
+                output.finish()
+    except HostError as error:
+        raise InputError.of([Problem("read the package", error.problems[0].why, where)]) from error
+    except BrokenTar as error:
+        raise InputError.of([Problem("read the package", f"its archive is broken: {error}", where)]) from error
+
+
+def _write(folder: Path, member: Member, content: Iterator[bytes]) -> None:
+    """Write one member, which `members` has let through, if it belongs into the module's folder."""
+    parts = tuple(part for part in member.name.decode().split("/") if part not in ("", "."))
+    below = Contents.path_in_module(parts)
+    if not below:
+        return
+    place = folder.joinpath(*below)
+    if member.kind is Kind.FOLDER:
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    mode = 0o755 if member.mode & stat.S_IXUSR else 0o644
+    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(handle, "wb") as file:
+        for chunk in content:
+            file.write(chunk)
