@@ -17,8 +17,12 @@ Each reads: cannot X, because Y, at Z; try W.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import NamedTuple
+
+from aurora.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "AuroraError",
@@ -34,7 +38,7 @@ __all__ = [
 ]
 
 
-class Problem(NamedTuple):
+class Problem(Value):
     """One thing that is wrong, in the four parts a reader needs."""
 
     what: str
@@ -54,7 +58,7 @@ class Problem(NamedTuple):
             text += f"; try {self.remedy}"
         return text
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, object]:
         """The four parts under their names."""
         return self._asdict()
 

@@ -1,43 +1,63 @@
-"""Every location that is read or written, in one relocatable value."""
+"""Every location that is read or written, in one relocatable value.
+
+On the path of `auroractl status`: pathlib is imported when the first location is asked for as a Path, since that costs
+half as much as Python itself.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["Paths"]
+
+_RECORDS = "var/lib/aurora-core/records"
+_MODULES = "var/lib/aurora-core/modules"
 
 
 class Paths:
     """The locations below `root` ("/" on a real machine, a temporary folder in tests). Immutable."""
 
-    __slots__ = ("root",)
+    __slots__ = ("prefix",)
 
-    root: Path
+    prefix: str
+    """What stands before /etc, /usr and all else: nothing on a real machine."""
 
     def __init__(self, root: str | Path = "/") -> None:
-        object.__setattr__(self, "root", Path(root))
+        object.__setattr__(self, "prefix", str(root).rstrip("/"))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Paths is immutable: {name}")
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Paths) and self.root == other.root
+        return isinstance(other, Paths) and self.prefix == other.prefix
 
     def __hash__(self) -> int:
-        return hash(self.root)
+        return hash(self.prefix)
 
     def __repr__(self) -> str:
-        return f"Paths({str(self.root)!r})"
+        return f"Paths({self.prefix or '/'!r})"
+
+    def _at(self, location: str) -> Path:
+        from pathlib import Path  # noqa: PLC0415  # see above
+
+        return Path(f"{self.prefix}/{location}")
+
+    @property
+    def root(self) -> Path:
+        """What all is below."""
+        return self._at("")
 
     @property
     def policies(self) -> Path:
         """Policies and grants of the package; the owner's are in `owner_policies`."""
-        return self.root / "usr/share/aurora/policies"
+        return self._at("usr/share/aurora/policies")
 
     @property
     def owner(self) -> Path:
         """The owner's configuration: /etc/aurora."""
-        return self.root / "etc/aurora"
+        return self._at("etc/aurora")
 
     @property
     def owner_core(self) -> Path:
@@ -62,32 +82,42 @@ class Paths:
     @property
     def package_modules(self) -> Path:
         """Where module packages put their payload: one folder a module."""
-        return self.root / "usr/lib/aurora/modules"
+        return self._at("usr/lib/aurora/modules")
 
     @property
     def dpkg_info(self) -> Path:
         """What dpkg notes of each package: PACKAGE.list is there until the package is purged."""
-        return self.root / "var/lib/dpkg/info"
+        return self._at("var/lib/dpkg/info")
 
     @property
     def template(self) -> Path:
         """The module that `auroractl new` copies."""
-        return self.root / "usr/share/aurora/template"
+        return self._at("usr/share/aurora/template")
 
     @property
     def state(self) -> Path:
         """What must be remembered: records and staged modules."""
-        return self.root / "var/lib/aurora-core"
+        return self._at("var/lib/aurora-core")
 
     @property
     def records(self) -> Path:
         """One file for each installed module, of its name."""
-        return self.state / "records"
+        return self._at(_RECORDS)
 
     @property
     def modules(self) -> Path:
         """Staged modules: NAME/a and NAME/b."""
-        return self.state / "modules"
+        return self._at(_MODULES)
+
+    @property
+    def records_text(self) -> str:
+        """The path of `records`, for the short verbs."""
+        return f"{self.prefix}/{_RECORDS}"
+
+    @property
+    def modules_text(self) -> str:
+        """The path of `modules`, for the short verbs."""
+        return f"{self.prefix}/{_MODULES}"
 
     @property
     def incidents(self) -> Path:
@@ -102,7 +132,7 @@ class Paths:
     @property
     def cache(self) -> Path:
         """AppArmor profiles, as text and compiled; all of it can be made again."""
-        return self.root / "var/cache/aurora-core"
+        return self._at("var/cache/aurora-core")
 
     @property
     def profile_sources(self) -> Path:
@@ -112,7 +142,7 @@ class Paths:
     @property
     def runtime(self) -> Path:
         """What is true until reboot."""
-        return self.root / "run/aurora"
+        return self._at("run/aurora")
 
     @property
     def applied(self) -> Path:

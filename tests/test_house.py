@@ -23,7 +23,7 @@ from aurora.manifest import KEYS
 ROOT = Path(__file__).resolve().parents[1]
 
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "quantity", "names", "identity", "paths", "directives"}),
+    frozenset({"value", "errors", "quantity", "names", "identity", "paths", "directives"}),
     frozenset({"manifest", "policy"}),
     frozenset({"plan"}),
     frozenset({"emit"}),
@@ -33,7 +33,10 @@ LEVELS: tuple[frozenset[str], ...] = (
 )
 """The rooms, from the ground up. An import goes down, or stays in its room."""
 
-SIBLINGS = {("identity", "names"): "an identity is all names of a module and its user, which needs a digest"}
+SIBLINGS = {
+    ("identity", "names"): "an identity is all names of a module and its user, which needs a digest",
+    ("errors", "value"): "a problem is a value",
+}
 """Imports between rooms of one level that are let through, and why."""
 
 PURE = frozenset({"manifest", "policy", "plan", "emit"})
@@ -49,6 +52,7 @@ LAZY = {
     ("aurora/cli/main.py", "aurora.cli.parser"): "argparse costs half a Python start-up",
     ("aurora/cli/main.py", "json"): "short verbs do without",
     ("aurora/cli/render.py", "json"): "short verbs do without",
+    ("aurora/paths.py", "pathlib"): "short verbs do without",
     ("aurora/runtime/folders.py", "aurora.host.exposure"): "only where a score is asked for: it costs a process",
     ("aurora/runtime/folders.py", "aurora.host.netlink"): "pyroute2 costs nine starts of Python",
     ("aurora/cli/render.py", "unicodedata"): "only for text beyond ASCII",
@@ -343,7 +347,7 @@ def test_data_is_frozen_and_keyword_only() -> None:
         for node in ast.walk(module.tree):
             for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else []:
                 text = ast.unparse(decorator)
-                if text.startswith("dataclass") and not ("frozen=True" in text and "kw_only=True" in text):
+                if text.partition("(")[0] == "dataclass" and not ("frozen=True" in text and "kw_only=True" in text):
                     found.add((module.path, getattr(node, "name", "")))
     assert found == set(MUTABLE)
 

@@ -43,7 +43,7 @@ def _place(verb: Verb) -> Argument | None:
 
 
 def _places(verb: Verb) -> list[Argument]:
-    return [one for one in verb.arguments if not one.flags and one.takes is not Takes.COMMAND]
+    return [one for one in verb.arguments if not one.flags and one.takes != Takes.COMMAND]
 
 
 def _first_words() -> list[str]:
@@ -165,7 +165,7 @@ def completion_bash() -> str:
             row += f" most={0 if place.many else len(_places(verb))}"
         arguments.append(f"        {_bash_pattern(verb.name)}) {row} ;;")
         for option in _options(verb):
-            if option.takes is not Takes.NOTHING:
+            if option.takes != Takes.NOTHING:
                 words = [f"'{verb.name} {flag}'" for flag in option.flags]
                 valued += words
                 choices = f" choices='{' '.join(option.choices)}'" if option.choices else ""
@@ -262,7 +262,7 @@ def _zsh_option(option: Argument) -> str:
     alone = f"({' '.join(option.flags)})" if len(option.flags) > 1 else ""
     flags = "{" + ",".join(option.flags) + "}" if len(option.flags) > 1 else option.flags[0]
     value = ""
-    if option.takes is not Takes.NOTHING:
+    if option.takes != Takes.NOTHING:
         action = f"({' '.join(option.choices)})" if option.choices else _ZSH_ACTIONS[option.takes]
         value = f":{_zsh_quoted(shown_value(option))}:{action}"
     about = f"[{_zsh_quoted(option.help)}]{value}'"
@@ -369,7 +369,7 @@ def _fish_option(option: Argument) -> Iterator[str]:
     for flag in option.flags:
         yield f"--long-option {flag[2:]}" if flag.startswith("--") else f"--short-option {flag[1:]}"
     yield f"--description {_fish_quoted(option.help)}"
-    if option.takes is not Takes.NOTHING:
+    if option.takes != Takes.NOTHING:
         yield "--exclusive"
         if option.choices:
             yield f"--arguments {_fish_quoted(' '.join(option.choices))}"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from types import SimpleNamespace
 
 from aurora.cli.verbs import GROUPS, INTERNAL, VERBS, Takes, Verb, families, split_command
 from aurora.errors import AuroraError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import SimpleNamespace
+else:
+    SimpleNamespace = type(sys.implementation)  # as types has it, without its import
 
 __all__ = ["main", "overview", "plain_arguments"]
 
@@ -63,7 +67,7 @@ def _run(argv: list[str]) -> int:
     if arguments is None:  # it was --help
         return 0
     module, _, function = verb.code.partition(":")
-    return int(getattr(import_module(module), function)(arguments))
+    return int(getattr(__import__(module, fromlist=[function]), function)(arguments))  # importlib is one more import
 
 
 def _find(argv: list[str]) -> Verb | None:
@@ -92,11 +96,11 @@ def plain_arguments(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
     switches = {}
     places = []
     for argument in verb.arguments:
-        if argument.takes is Takes.COMMAND:
+        if argument.takes == Takes.COMMAND:
             values[argument.name] = command
         elif argument.flags:
-            values[argument.name] = False if argument.takes is Takes.NOTHING else argument.default
-            switches.update(dict.fromkeys(argument.flags, argument) if argument.takes is Takes.NOTHING else {})
+            values[argument.name] = False if argument.takes == Takes.NOTHING else argument.default
+            switches.update(dict.fromkeys(argument.flags, argument) if argument.takes == Takes.NOTHING else {})
         else:
             values[argument.name] = None
             places.append(argument)
@@ -108,7 +112,7 @@ def plain_arguments(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
             return None
         else:
             plain.append(word)
-    if len(places) > 1 or any(a.takes is Takes.NUMBER for a in verb.arguments):
+    if len(places) > 1 or any(a.takes == Takes.NUMBER for a in verb.arguments):
         return None
     if not places:
         return None if plain else SimpleNamespace(**values)

@@ -64,16 +64,16 @@ def _usage(verb: Verb) -> str | None:
 
 
 def _add(parser: argparse.ArgumentParser, argument: Argument) -> None:
-    if argument.takes is Takes.COMMAND:
+    if argument.takes == Takes.COMMAND:
         return  # `parse` has taken it away
-    if argument.takes is Takes.NOTHING:
+    if argument.takes == Takes.NOTHING:
         parser.add_argument(*argument.flags, dest=argument.name, action="store_true", help=argument.help)
         return
-    kind = _whole_number if argument.takes is Takes.NUMBER else str
+    kind = _whole_number if argument.takes == Takes.NUMBER else str
     if argument.flags:
         parser.add_argument(
             *argument.flags, dest=argument.name, type=kind, default=argument.default, help=argument.help,
-            metavar=None if argument.choices else argument.takes.value.upper(), choices=argument.choices or None,
+            metavar=None if argument.choices else argument.takes.upper(), choices=argument.choices or None,
         )  # fmt: skip
         return
     nargs = {(False, False): None, (False, True): "?", (True, False): "+", (True, True): "*"}

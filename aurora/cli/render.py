@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from aurora.quantity import format_share, format_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["age", "cpu", "cut", "dump", "emit", "memory", "paint", "table", "tell", "width"]
 

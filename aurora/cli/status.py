@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
 
 from aurora.cli import render
 from aurora.paths import Paths
 from aurora.runtime.records import read_records, require
 from aurora.runtime.saferuns import SafeRun, read_safe_run
 from aurora.runtime.status import Status, age_sec, read_status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import SimpleNamespace
 
 __all__ = ["listing", "status"]
 

@@ -128,7 +128,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         memory += f"/{format_size(row.memory_max_bytes, exact=False)}"
     cpu = "-" if row.cpu_percent is None else f"{row.cpu_percent:.0f}"
     cpu += "%" if row.cpu_max_percent is None else f"/{row.cpu_max_percent:.0f}%"
-    pressure = "/".join("-" if one is None else f"{one:.0f}" for one in row.pressure)
+    pressure = "/".join("-" if one is None else f"{one:.0f}" for one in row.pressure.all)
     tasks = "-" if row.tasks is None else str(row.tasks)
     if row.tasks_max is not None:
         tasks += f"/{row.tasks_max}"

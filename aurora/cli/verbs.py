@@ -5,14 +5,16 @@ A verb's code is imported when it is called, not before, so that a short verb co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import NamedTuple
+from aurora.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["GROUPS", "INTERNAL", "VERBS", "Argument", "Takes", "Verb", "families", "split_command"]
 
 
-class Takes(StrEnum):
+class Takes:
     """What an argument is, for completion."""
 
     NOTHING = "nothing"
@@ -36,12 +38,13 @@ class Takes(StrEnum):
     """A program and its arguments: every word after --, as it stands. A verb's last argument."""
 
 
-class Argument(NamedTuple):
+class Argument(Value):
     """A positional argument (no flags) or an option."""
 
     name: str
     help: str
-    takes: Takes
+    takes: str
+    """One of `Takes`."""
     flags: tuple[str, ...] = ()
     many: bool = False
     """Zero or more when `optional`, one or more otherwise."""
@@ -50,7 +53,7 @@ class Argument(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
-class Verb(NamedTuple):
+class Verb(Value):
     """A row: what `auroractl NAME` does and which code does it."""
 
     name: str
@@ -69,7 +72,7 @@ class Verb(NamedTuple):
     def command(self) -> Argument | None:
         """The argument that takes every word after --."""
         last = self.arguments[-1] if self.arguments else None
-        return last if last is not None and last.takes is Takes.COMMAND else None
+        return last if last is not None and last.takes == Takes.COMMAND else None
 
 
 def split_command(verb: Verb, words: Sequence[str]) -> tuple[list[str], list[str]]:

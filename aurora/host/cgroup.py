@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+
+from aurora.value import Value
 
 __all__ = ["Pressure", "Usage", "read_pressure", "read_run", "read_usage"]
 
 
-class Usage(NamedTuple):
+class Usage(Value):
     """Figures of one cgroup; None where the kernel gives none or sets no limit."""
 
     memory_bytes: int | None
@@ -22,12 +23,17 @@ class Usage(NamedTuple):
     oom_kills: int | None
 
 
-class Pressure(NamedTuple):
+class Pressure(Value):
     """The share of the last ten seconds in which some task of a cgroup waited, in percent; None where unknown."""
 
     cpu: float | None
     memory: float | None
     io: float | None
+
+    @property
+    def all(self) -> tuple[float | None, float | None, float | None]:
+        """The three, in that order."""
+        return (self.cpu, self.memory, self.io)
 
 
 _NOTHING = Usage(None, None, None, None, None, None, None)

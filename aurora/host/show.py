@@ -7,9 +7,12 @@ from Python costs an import and a round trip for each property. It also works fo
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from aurora.errors import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["show_units"]
 

@@ -172,7 +172,7 @@ def _share_limits(paths: Paths, systemd: Systemd, identity: Identity) -> None:
         write_atomic(paths.shared_limits / f"{identity.module}.json", json.dumps(document).encode(), durable=False)
     service = _limits(systemd, identity.unit, "Service")
     shared = {name: min(before[name], service[name]) for name in _LIMITS}
-    used = read_usage(f"/aurora.slice/{identity.slice}", root=str(paths.root).rstrip("/")).memory_bytes
+    used = read_usage(f"/aurora.slice/{identity.slice}", root=paths.prefix).memory_bytes
     if used is not None and shared["MemoryMax"] < INFINITY:
         # A limit below what is in use would have the kernel end something at once. Beside the module's own memory
         # the slice holds what the kernel itself needs for the cgroups in it.

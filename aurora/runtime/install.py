@@ -66,7 +66,7 @@ def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool)
         if before is not None and before.installed:
             write_atomic(paths.records / record.name, before.to_bytes())
             return Installed(before, before, outcome)
-        gone = record._replace(removal=Removal.REMOVING.value)
+        gone = record._replace(removal=Removal.REMOVING)
         write_atomic(paths.records / record.name, gone.to_bytes())
         finish_removals(paths, systemd)
         return Installed(None, before, outcome)
@@ -101,7 +101,7 @@ def _check_new(paths: Paths, manifest: Manifest, before: Record | None) -> None:
 
 
 def stage(
-    paths: Paths, folder: Path, manifest: Manifest, origin: Origin, before: Record | None, *, enabled: bool
+    paths: Paths, folder: Path, manifest: Manifest, origin: str, before: Record | None, *, enabled: bool
 ) -> Record:
     """Copy a module into the slot that does not count, then make it count by replacing the record.
 
@@ -116,7 +116,7 @@ def stage(
         name=manifest.name,
         version=manifest.version,
         description=manifest.description,
-        origin=origin.value,
+        origin=origin,
         enabled=enabled,
         slot=slot,
         source_digest=folder_digest(target),
@@ -162,7 +162,7 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool, beside: It
                 )
             _check_not_required(paths, name, frozenset(beside))
             removal = Removal.PURGING if purge else Removal.REMOVING
-            write_atomic(paths.records / name, record._replace(removal=removal.value).to_bytes())
+            write_atomic(paths.records / name, record._replace(removal=removal).to_bytes())
         finish_removals(paths, systemd)
         if record is None:
             _remove_state(paths, name)
@@ -187,7 +187,7 @@ def finish_removals(paths: Paths, systemd: Systemd) -> list[str]:
         if record.removal == Removal.PURGING:
             _remove_state(paths, record.name)
         if record.removal == Removal.REMOVING and record.origin == Origin.PACKAGE:
-            kept = record._replace(removal=Removal.KEPT.value)
+            kept = record._replace(removal=Removal.KEPT)
             write_atomic(paths.records / record.name, kept.to_bytes())
         else:
             try:

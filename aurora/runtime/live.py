@@ -57,7 +57,7 @@ class Row(NamedTuple):
     @property
     def worst_pressure(self) -> float:
         """The highest of the three."""
-        return max((one for one in self.pressure if one is not None), default=0.0)
+        return max((one for one in self.pressure.all if one is not None), default=0.0)
 
     def to_json(self) -> dict[str, object]:
         """The row as JSON can hold it."""
@@ -82,7 +82,7 @@ class Watch:
     """
 
     def __init__(self, paths: Paths, connect: Callable[[], Systemd]) -> None:
-        self._root = str(paths.root).rstrip("/")
+        self._root = paths.prefix
         self._connect = connect
         self._systemd = connect()
         self._restarts: dict[str, tuple[tuple[int, str, str], int]] = {}

@@ -71,4 +71,4 @@ def _let_go(paths: Paths, record: Record) -> None:
     purged = not any(witness.exists() for witness in witnesses)
     if record.installed or (record.removal == Removal.KEPT and purged):
         removal = Removal.PURGING if purged else Removal.REMOVING
-        write_atomic(paths.records / record.name, record._replace(removal=removal.value).to_bytes())
+        write_atomic(paths.records / record.name, record._replace(removal=removal).to_bytes())

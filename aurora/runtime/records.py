@@ -9,12 +9,11 @@ On the path of `auroractl status`: it imports little (json alone would cost it a
 from __future__ import annotations
 
 import os
-from enum import StrEnum
-from typing import NamedTuple
 
 from aurora.errors import HostError, NotFound
 from aurora.names import is_module_name
 from aurora.paths import Paths
+from aurora.value import Value
 
 __all__ = ["MODULES_MAX", "SLOTS", "Origin", "Record", "Removal", "read_record", "read_records", "require"]
 
@@ -25,14 +24,14 @@ SLOTS = ("a", "b", "c")
 """Where a module's versions are staged: a and b in turn; c when the version that runs is in neither a free a nor b."""
 
 
-class Origin(StrEnum):
+class Origin:
     """Where a module came from, which is also who removes it."""
 
     FOLDER = "folder"
     PACKAGE = "package"
 
 
-class Removal(StrEnum):
+class Removal:
     """How far the removal of a module has got."""
 
     NONE = "none"
@@ -45,7 +44,7 @@ class Removal(StrEnum):
     """It is gone; its package was removed but not purged, so its state is still there."""
 
 
-class Record(NamedTuple):
+class Record(Value):
     """One module that is installed."""
 
     name: str
@@ -59,17 +58,17 @@ class Record(NamedTuple):
     """The slot that counts, of SLOTS."""
     source_digest: str
     """Digest of what was staged, to see whether a package changed."""
-    removal: str = Removal.NONE.value
+    removal: str = Removal.NONE
     """A value of `Removal`."""
 
     @property
     def installed(self) -> bool:
         """Whether it is there as far as a user can see."""
-        return self.removal == Removal.NONE.value
+        return self.removal == Removal.NONE
 
     def folder(self, paths: Paths) -> str:
         """The staged module."""
-        return str(paths.modules / self.name / self.slot)
+        return f"{paths.modules_text}/{self.name}/{self.slot}"
 
     def to_bytes(self) -> bytes:
         """The record as its file holds it."""
@@ -98,7 +97,7 @@ def read_record(paths: Paths, name: str) -> Record | None:
     """The record of a module, or None when there is none; HostError when it is damaged."""
     if not is_module_name(name):
         return None
-    path = f"{paths.records}/{name}"
+    path = f"{paths.records_text}/{name}"
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123  # on the light path
             return _parsed(file.read(RECORD_MAX_BYTES), name, path)
@@ -111,11 +110,11 @@ def read_record(paths: Paths, name: str) -> Record | None:
 def read_records(paths: Paths) -> list[Record]:
     """All records, those of half-removed modules included, sorted by name."""
     try:
-        files = os.listdir(paths.records)  # noqa: PTH208  # on the light path
+        files = os.listdir(paths.records_text)  # noqa: PTH208  # on the light path
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise HostError("read the records", str(error), where=str(paths.records)) from error
+        raise HostError("read the records", str(error), where=paths.records_text) from error
     names = sorted(file for file in files if not file.startswith("."))
     return [record for name in names if (record := read_record(paths, name)) is not None]
 

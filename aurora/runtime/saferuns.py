@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from aurora.paths import Paths
+from aurora.value import Value
 
 __all__ = ["SafeRun", "read_safe_run"]
 
 FILE_MAX_BYTES = 1024
 
 
-class SafeRun(NamedTuple):
+class SafeRun(Value):
     """The last time."""
 
     when_sec: int

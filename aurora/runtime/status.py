@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from aurora.host.cgroup import Usage, read_usage
 from aurora.host.show import show_units
@@ -12,11 +10,16 @@ from aurora.names import UNENFORCED_VARIABLE, slice_name, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.quantity import parse_duration
 from aurora.runtime.records import Record
+from aurora.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Status", "age_sec", "read_status"]
 
 
-class Status(NamedTuple):
+class Status(Value):
     """One installed module as it stands."""
 
     name: str
@@ -95,7 +98,7 @@ def _status(paths: Paths, record: Record, fields: Mapping[str, str], timer: Mapp
         result=fields.get("Result", "success"),
         exit_status=_number(fields.get("ExecMainStatus", "")),
         main_pid=_number(fields.get("MainPID", "")),
-        usage=read_usage(f"/aurora.slice/{slice_name(record.name)}/{unit}", root=str(paths.root).rstrip("/")),
+        usage=read_usage(f"/aurora.slice/{slice_name(record.name)}/{unit}", root=paths.prefix),
         unenforced=tuple(unenforced.split(",")) if unenforced else (),
         outdated=bool(folder) and folder != record.folder(paths),
         scheduled=timer.get("ActiveState") == "active",

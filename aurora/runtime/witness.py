@@ -101,7 +101,7 @@ def witness(paths: Paths, record: Record, failure: Failure, *, safe_state: bool 
     mine = not failure.invocation or fields.get("InvocationID") == failure.invocation  # else another run is there now
     code, status = _exit(run, failure, fields if mine else {})
     slice_group = f"/aurora.slice/{slice_name(module)}"
-    usage = read_usage(slice_group, root=str(paths.root).rstrip("/"))
+    usage = read_usage(slice_group, root=paths.prefix)
     return Evidence(
         module=module,
         version=given.version if given is not None else record.version,

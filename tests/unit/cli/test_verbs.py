@@ -75,13 +75,13 @@ def test_no_two_verbs_share_a_name_and_no_two_arguments_of_one_a_flag() -> None:
 @each_verb
 def test_the_parser_has_what_the_table_says_and_nothing_else(verb: Verb) -> None:
     actions = {action.dest: action for action in make_parser(verb)._actions if action.dest != "help"}
-    own = [argument for argument in verb.arguments if argument.takes is not Takes.COMMAND]
+    own = [argument for argument in verb.arguments if argument.takes != Takes.COMMAND]
     assert actions.keys() == {argument.name for argument in own}
     for argument in own:
         action = actions[argument.name]
         assert tuple(action.option_strings) == argument.flags
         assert action.help == argument.help
-        assert (action.nargs == 0) == (argument.takes is Takes.NOTHING)
+        assert (action.nargs == 0) == (argument.takes == Takes.NOTHING)
         assert tuple(action.choices or ()) == argument.choices
 
 
@@ -100,9 +100,9 @@ def test_the_short_way_reads_arguments_as_the_long_way_does(verb: Verb, words: l
 
 @each_verb
 def test_the_plainest_use_of_a_verb_goes_the_short_way(verb: Verb) -> None:
-    places = [a for a in verb.arguments if not a.flags and a.takes is not Takes.COMMAND]
+    places = [a for a in verb.arguments if not a.flags and a.takes != Takes.COMMAND]
     command = [] if verb.command is None else ["--", "cmd"]
-    if len(places) <= 1 and not any(argument.takes is Takes.NUMBER for argument in verb.arguments):
+    if len(places) <= 1 and not any(argument.takes == Takes.NUMBER for argument in verb.arguments):
         assert plain_arguments(verb, ["x"] * len(places) + command) is not None
 
 

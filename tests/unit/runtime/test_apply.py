@@ -182,7 +182,7 @@ def test_a_removal_that_was_decided_is_carried_out(rig: Rig) -> None:
     rig.make_state()
     found = read_record(rig.paths, "hello")
     assert found is not None
-    (rig.paths.records / "hello").write_bytes(found._replace(removal=Removal.PURGING.value).to_bytes())
+    (rig.paths.records / "hello").write_bytes(found._replace(removal=Removal.PURGING).to_bytes())
     assert run(rig).removed == ["hello"]
     assert (rig.installed, rig.running, rig.state()) == ({}, {}, 0)
 

@@ -45,11 +45,11 @@ def described(text: str) -> bool:
         name=st.just("hello"),
         version=st.from_regex(r"[0-9][0-9a-z.+~]{0,8}", fullmatch=True),
         description=st.text(st.characters(exclude_categories=["Cs"]), max_size=20).filter(described),
-        origin=st.sampled_from([origin.value for origin in Origin]),
+        origin=st.sampled_from([Origin.FOLDER, Origin.PACKAGE]),
         enabled=st.booleans(),
         slot=st.sampled_from(SLOTS),
         source_digest=st.from_regex(r"[0-9a-f]{4}", fullmatch=True),
-        removal=st.sampled_from([removal.value for removal in Removal]),
+        removal=st.sampled_from([Removal.NONE, Removal.REMOVING, Removal.PURGING, Removal.KEPT]),
     )
 )
 def test_a_record_that_is_written_is_read_as_the_same_record(record: Record) -> None:
@@ -110,8 +110,9 @@ def test_a_damaged_record_is_an_error_that_names_the_file(paths: Paths, data: by
 
 
 def test_a_module_that_is_being_removed_is_not_installed(paths: Paths) -> None:
-    for removal in Removal:
-        assert HELLO._replace(removal=removal.value).installed == (removal is Removal.NONE)
+    assert HELLO._replace(removal=Removal.NONE).installed
+    for removal in (Removal.REMOVING, Removal.PURGING, Removal.KEPT):
+        assert not HELLO._replace(removal=removal).installed
 
 
 def test_a_module_that_is_asked_for_by_a_wrong_name_is_not_found_and_those_there_are_named(paths: Paths) -> None:
