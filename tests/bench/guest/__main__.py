@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests.bench import names
 from tests.bench.guest import profiles, restarts, shorts, starts
 from tests.bench.guest.results import Results
 from tests.bench.guest.tools import WORK, Failed, run, say
@@ -19,18 +20,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.bench.guest", description=__doc__)
     parser.add_argument("result", type=Path)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default="", help="some of: start restart short profiles")
+    parser.add_argument("--only", default="", help=f"some of: {' '.join(names.PHASES)}")
     parser.add_argument("--counts", default="1,10,100")
     chosen = parser.parse_args()
     WORK.mkdir(exist_ok=True)
     results = Results()
     counts = [int(word) for word in chosen.counts.split(",")]
-    phases = {
-        "start": lambda: starts.measure(results, counts=counts, quick=chosen.quick),
-        "profiles": lambda: profiles.measure(results, quick=chosen.quick),
-        "restart": lambda: restarts.measure(results, quick=chosen.quick),
-        "short": lambda: shorts.measure(results, quick=chosen.quick),
-    }
+    measures = (
+        lambda: starts.measure(results, counts=counts, quick=chosen.quick),
+        lambda: profiles.measure(results, quick=chosen.quick),
+        lambda: restarts.measure(results, quick=chosen.quick),
+        lambda: shorts.measure(results, quick=chosen.quick),
+    )
+    phases = dict(zip(names.PHASES, measures, strict=True))
     status = 0
     for name in chosen.only.split() or phases:
         began = time.monotonic()
