@@ -107,20 +107,25 @@ class Process:
     """Since the boot of this machine, as /proc/PID/stat has it."""
 
     def alive(self) -> bool:
-        """Whether it runs; one that has died and was not yet reaped does not."""
-        fields = _stat(self.pid)
-        return fields is not None and int(fields[19]) == self.started_ticks and fields[0] not in ("Z", "X")
+        """Whether any thread of it runs; one that has died and was not yet reaped does not."""
+        return not self.wait(0)
 
     def wait(self, timeout_sec: float) -> bool:
-        """Whether it ended within that time."""
-        with contextlib.suppress(ProcessLookupError):
+        """Whether it ended within that time: all of its threads, so that what it held is free (pidfd_open(2)).
+
+        Its state in /proc is that of its first thread, which can be a zombie while others still hold its files.
+        """
+        try:
             descriptor = os.pidfd_open(self.pid)
-            try:
-                if self.alive():
-                    select.select([descriptor], [], [], timeout_sec)
-            finally:
-                os.close(descriptor)
-        return not self.alive()
+        except ProcessLookupError:
+            return True
+        try:
+            fields = _stat(self.pid)
+            if fields is None or int(fields[19]) != self.started_ticks:
+                return True  # the number is another process's by now
+            return bool(select.select([descriptor], [], [], timeout_sec)[0])
+        finally:
+            os.close(descriptor)
 
     def kill(self) -> None:
         """End it at once, with no chance to write anything; it is gone afterwards."""
