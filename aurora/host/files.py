@@ -257,6 +257,8 @@ def _write_all(handle: int, data: bytes) -> None:
 def remove_tree(path: Path) -> None:
     """Remove a folder and all below it, following no link; nothing happens when it is not there."""
     try:
+        if not os.path.lexists(path):
+            return  # on a file system that is read-only to us, unlink(2) fails also for what is not there
         if path.is_symlink() or not path.is_dir():
             path.unlink(missing_ok=True)
             return

@@ -28,17 +28,18 @@ class Applied(NamedTuple):
     """Modules that a package brought or changed."""
     outcomes: list[Outcome]
     problems: list[Problem]
-    """Modules that could not be taken in or planned; they were left as they are."""
+    """Modules that could not be taken in, removed or planned; they were left as they are."""
 
 
 def apply(paths: Paths, systemd: Systemd) -> Applied:
     """Finish removals, take in packages, start what is enabled and not up, restart what changed and only that.
 
-    A module that cannot be planned or does not come up does not keep the others from theirs.
+    A module that cannot be removed or planned or does not come up does not keep the others from theirs.
     """
     with locked(paths.lock):
         staged, problems = take_in_packages(paths)
-        removed = finish_removals(paths, systemd)
+        removed, left = finish_removals(paths, systemd)
+        problems += left
         running = read_running(paths, systemd)
         wanted: dict[str, Plan] = {}
         planner = Planner(paths)
@@ -55,7 +56,10 @@ def apply(paths: Paths, systemd: Systemd) -> Applied:
             problems += [fault for fault in faults if fault not in problems]
             running.pop(name, None)
         outcomes = take_steps(paths, systemd, changes(wanted, running), keep_failed=True)
-        sweep(paths)  # last: what was replaced has just been let go
+        try:
+            sweep(paths)  # last: what was replaced has just been let go
+        except AuroraError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
         return Applied(removed, staged, outcomes, problems)
 
 

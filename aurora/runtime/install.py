@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from aurora.errors import HostError, InputError, NotFound, Problem, Refused
+from aurora.errors import AuroraError, HostError, InputError, NotFound, Problem, Refused
 from aurora.host.files import copy_folder, locked, remove_tree, remove_unfinished, sync_folder, write_atomic
 from aurora.host.systemd import Systemd
 from aurora.identity import installed, user_name
@@ -68,7 +68,7 @@ def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool)
             return Installed(before, before, outcome)
         gone = record._replace(removal=Removal.REMOVING)
         write_atomic(paths.records / record.name, gone.to_bytes())
-        finish_removals(paths, systemd)
+        _finish_removals_or_raise(paths, systemd)
         return Installed(None, before, outcome)
 
 
@@ -163,7 +163,7 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool, beside: It
             _check_not_required(paths, name, frozenset(beside))
             removal = Removal.PURGING if purge else Removal.REMOVING
             write_atomic(paths.records / name, record._replace(removal=removal).to_bytes())
-        finish_removals(paths, systemd)
+        _finish_removals_or_raise(paths, systemd)
         if record is None:
             _remove_state(paths, name)
 
@@ -175,27 +175,44 @@ def _check_not_required(paths: Paths, name: str, going: frozenset[str]) -> None:
         raise Refused(f"remove the module {name}", f"{', '.join(leaning)} require it", remedy="removing these first")
 
 
-def finish_removals(paths: Paths, systemd: Systemd) -> list[str]:
-    """Carry removals that have been decided to their end; the names. Call with the lock held.
+def finish_removals(paths: Paths, systemd: Systemd) -> tuple[list[str], list[Problem]]:
+    """Carry removals that have been decided to their end. Call with the lock held.
 
-    Interrupted anywhere, it does the rest the next time.
+    The names of those that are gone, and the problems of those that could not be removed: one of them does not keep
+    the others. Interrupted anywhere, it does the rest the next time.
     """
-    going = [one for one in read_records(paths) if one.removal in (Removal.REMOVING, Removal.PURGING)]
-    for record in going:
-        release(paths, systemd, [record.name])
-        remove_tree(paths.modules / record.name)
-        if record.removal == Removal.PURGING:
-            _remove_state(paths, record.name)
-        if record.removal == Removal.REMOVING and record.origin == Origin.PACKAGE:
-            kept = record._replace(removal=Removal.KEPT)
-            write_atomic(paths.records / record.name, kept.to_bytes())
-        else:
+    removed: list[str] = []
+    problems: list[Problem] = []
+    for record in read_records(paths):
+        if record.removal in (Removal.REMOVING, Removal.PURGING):
             try:
-                (paths.records / record.name).unlink()
-                sync_folder(paths.records)
-            except OSError as error:
-                raise HostError("remove a record", str(error), where=record.name) from error
-    return [record.name for record in going]
+                _finish_removal(paths, systemd, record)
+                removed.append(record.name)
+            except AuroraError as error:
+                problems += error.problems
+    return removed, problems
+
+
+def _finish_removals_or_raise(paths: Paths, systemd: Systemd) -> None:
+    _, problems = finish_removals(paths, systemd)
+    if problems:
+        raise HostError.of(problems)
+
+
+def _finish_removal(paths: Paths, systemd: Systemd, record: Record) -> None:
+    release(paths, systemd, [record.name])
+    remove_tree(paths.modules / record.name)
+    if record.removal == Removal.PURGING:
+        _remove_state(paths, record.name)
+    if record.removal == Removal.REMOVING and record.origin == Origin.PACKAGE:
+        kept = record._replace(removal=Removal.KEPT)
+        write_atomic(paths.records / record.name, kept.to_bytes())
+        return
+    try:
+        (paths.records / record.name).unlink()
+        sync_folder(paths.records)
+    except OSError as error:
+        raise HostError("remove a record", str(error), where=record.name) from error
 
 
 def sweep(paths: Paths) -> None:

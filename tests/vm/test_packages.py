@@ -95,6 +95,12 @@ def test_a_module_lives_as_long_as_its_package(core: Core) -> None:
     core.wait_for("parcel", ActiveState="active")
     assert core.said("parcel", core.invocations("parcel")["parcel"]) == ["run 3"], "the state is there again"
 
+    core.run(
+        """
+        install -D -m 600 /etc/hostname /etc/aurora/credentials/parcel/key
+        mkdir -p /var/lib/systemd/timers && touch /var/lib/systemd/timers/stamp-aurora@parcel.timer
+        """
+    )
     core.run(f"{APT} purge aurora-module-parcel")
     core.wait_for("parcel", LoadState="not-found")
     left = core.run("find / -xdev -path '*parcel*' -not -path '/var/lib/aurora-test/*' -not -path '/proc/*'").stdout

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from aurora.errors import InputError
+from aurora.errors import HostError, InputError
+from aurora.host.files import remove_tree
 from aurora.plan import Action
+from aurora.runtime import install as removal
 from aurora.runtime.apply import Applied, apply
 from aurora.runtime.control import enable, stop
 from aurora.runtime.install import install_folder
@@ -250,6 +252,27 @@ def test_a_package_that_comes_back_finds_its_state(rig: Rig) -> None:
     run(rig)
     assert rig.running == {"hello": "2"}
     assert rig.state() == 6
+
+
+def test_a_removal_that_fails_keeps_nobody_else_from_theirs(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        rig.package(name=name)
+    run(rig)
+    for name in ("a", "b"):
+        rig.unpackage(name=name, purge=True)
+    rig.package(name="c")
+
+    def stubborn(path: Path) -> None:
+        if path == rig.paths.modules / "a":
+            raise HostError("remove a folder", "it is busy", where=str(path))
+        remove_tree(path)
+
+    monkeypatch.setattr(removal, "remove_tree", stubborn)
+    done = run(rig)
+    assert (done.removed, [problem.why for problem in done.problems]) == (["b"], ["it is busy"])
+    assert rig.running == {"c": "1"}
+    monkeypatch.undo()
+    assert run(rig).removed == ["a"], "the next time does the rest"
 
 
 def test_one_bad_package_does_not_keep_the_others_out(rig: Rig) -> None:
