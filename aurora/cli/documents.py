@@ -27,6 +27,7 @@ from aurora.quantity import format_duration, format_share, format_size
 __all__ = [
     "EXIT_DOWN",
     "EXIT_INTERRUPTED",
+    "EXIT_NOT_AS_DECLARED",
     "completion_bash",
     "completion_fish",
     "completion_zsh",
@@ -37,8 +38,9 @@ __all__ = [
     "shown_default",
 ]
 
-EXIT_DOWN = 3  # aurora.cli.status and aurora.cli.main say the same; a test compares. Their imports need systemd.
+EXIT_DOWN = 3  # aurora.cli.status, .main and .doctor say the same; a test compares. Their imports need systemd.
 EXIT_INTERRUPTED = 130
+EXIT_NOT_AS_DECLARED = 1
 LINE_MAX_CHARS = 78
 
 _SPECIAL = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
@@ -128,6 +130,7 @@ def _verb(verb: Verb) -> list[str]:
 def _exit_status() -> Iterator[str]:
     """One entry for each status; errors that share one stand together."""
     rows: dict[int, list[str]] = {0: ["All went well."]}
+    rows[EXIT_NOT_AS_DECLARED] = ["doctor: something is not as declared, or could not be read."]
     rows[EXIT_DOWN] = [
         "status: the module, or one that ought to be up, is not up.",
         "why: there is a failure to explain.",

@@ -147,6 +147,17 @@ VERBS: tuple[Verb, ...] = (
         "auroractl why hello",
     ),
     Verb(
+        "doctor", "see", "what is declared against what is enforced",
+        "Says what this machine can enforce, with the line to change where it cannot, and compares each thing that a"
+        " module declares with what the kernel and systemd really hold: enforced, not enforced and why, or overridden"
+        " by which drop-in. Without names, all modules, and only the rows that are not as declared; with names, every"
+        " row of these. Where the kernel cannot be asked, the row says that systemd holds it. Changes nothing; as root"
+        " it reads everything. Exit status 0 when all is as declared; 1 when something is not, or could not be read.",
+        "aurora.cli.doctor:doctor",
+        (Argument("names", "only these modules, every row", Takes.MODULE, many=True, optional=True), JSON),
+        "sudo auroractl doctor hello",
+    ),
+    Verb(
         "start", "run", "start modules and wait until they are up",
         "Starts each module from its current plan and waits until it is up. A start that fails says why and leaves"
         " nothing running. A module that is up already is left alone.",

@@ -7,7 +7,7 @@ import ipaddress
 
 from aurora.directives import Kind, Value
 
-__all__ = ["SIGNATURES", "bus_values", "system_calls"]
+__all__ = ["CAPABILITY_BIT", "NAMESPACE_FLAG", "SIGNAL_NUMBER", "SIGNATURES", "bus_values", "system_calls"]
 
 SIGNATURES: dict[Kind, str] = {
     Kind.FLAG: "b",

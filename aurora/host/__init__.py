@@ -8,5 +8,7 @@ journal   a unit's log lines           show      properties of many units
 terminal  a process, until it ends     inside    a command where a module is
 screen    a terminal, all of it        stream    another program's output, held to bounds
 calendar  systemd's calendar events    exposure  a unit's score
-netlink   the machine's networks
+netlink   the machine's networks      bpf       programs that hold a cgroup
+observe   a process and its cgroup    mounts    /proc/PID/mountinfo
+survey    what the machine has        syscalls  systemd's groups of system calls
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from aurora.host.files import write_atomic
 from aurora.host.process import run
 from aurora.paths import Paths
 
-__all__ = ["load_profiles", "loaded_profiles", "unload_profiles"]
+__all__ = ["is_as_compiled", "load_profiles", "loaded_profiles", "unload_profiles"]
 
 _PARSER = "/usr/sbin/apparmor_parser"
 _KERNEL_LIST = "sys/kernel/security/apparmor/profiles"
@@ -81,6 +82,23 @@ def unload_profiles(paths: Paths, names: frozenset[str]) -> None:
                 raise HostError(f"remove the AppArmor profile {name}", str(error)) from error
         file.unlink(missing_ok=True)
         _remove_cached(paths, name)
+
+
+def is_as_compiled(paths: Paths, name: str) -> bool | None:
+    """Whether the kernel's profile is, byte for byte, the one that was compiled last; None when it cannot be told.
+
+    The kernel keeps a digest of what it was given. Only root may read it.
+    """
+    folder = paths.root / "sys/kernel/security/apparmor/policy/profiles"
+    try:
+        own = [file for file in folder.glob(f"{name}.*") if (_content(file / "name") or "").strip() == name]
+        digests = {_content(file / "raw_sha256") for file in own}
+        files = (paths.cache / "apparmor").glob(f"*/{name}")
+        compiled = {hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    except OSError:
+        return None
+    known = {digest.strip() for digest in digests if digest is not None}
+    return known <= compiled if known and compiled else None
 
 
 def _content(file: Path) -> str | None:

@@ -10,5 +10,9 @@ witness      systemd, kernel, journal -> evidence       refused     the kernel's
 cause        evidence -> root cause and remedy          allowing    which grant would allow what was refused
 incidents    evidence that is kept, on disk             why         the cause of how a module stands
 recorder     what is done when a module has failed      given       of the plan, what a failure needs
+doctor       declared against effective, of modules      abilities   what this machine can enforce
+readback     all that was read about one module         verdict     a row, and how the two are compared
+kernel       what the kernel shows of a directive       mounted     what its table of mounts shows
+held         what systemd holds of it
 safe_request when a module's safe state runs            safe_state  how it does       saferuns  when it last did
 """

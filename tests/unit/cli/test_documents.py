@@ -69,11 +69,15 @@ def test_every_key_is_in_its_page_with_bound_default_and_example(pages):
 def test_every_exit_status_of_an_error_is_explained(pages):
     section = pages["auroractl.1"].partition(".SH EXIT STATUS")[2].partition(".SH ")[0]
     said = {int(number) for number in re.findall(r"^\\fB(\d+)\\fR$", section, re.MULTILINE)}
-    assert {0, 3, 130, *(error.exit_status for error in AuroraError.__subclasses__())} == said
+    assert {0, 1, 3, 130, *(error.exit_status for error in AuroraError.__subclasses__())} == said
 
 
 def test_the_statuses_that_are_no_errors_are_those_that_the_program_gives():
-    for name, value, file in (("EXIT_DOWN", 3, "status.py"), ("EXIT_INTERRUPTED", 130, "main.py")):
+    for name, value, file in (
+        ("EXIT_DOWN", 3, "status.py"),
+        ("EXIT_INTERRUPTED", 130, "main.py"),
+        ("EXIT_NOT_AS_DECLARED", 1, "doctor.py"),
+    ):
         assert getattr(documents, name) == value
         # Read, not imported: what talks to systemd needs its library.
         source = (CHECKOUT / "aurora/cli" / file).read_text()
