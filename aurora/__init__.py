@@ -5,6 +5,7 @@ The house, from the ground up. Imports only go down; rooms on one level do not s
     L0  value       frozen values that are cheap to import, for the short verbs
         errors      what can go wrong, and how it is said
         quantity    "64M", "10s", "20%": the only conversions
+        text        what a terminal must not obey
         names       unit, slice, profile and package of a module
         identity    all names of a running module, its user among them
         paths       every location that is read or written

@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-__all__ = ["DIRECTIVES", "SANDBOX", "Directive", "Kind", "Value"]
+__all__ = ["CAPABILITIES", "DIRECTIVES", "SANDBOX", "Directive", "Kind", "Value"]
 
 type Value = bool | int | str | tuple[str, ...]
 """What a directive is set to: already converted (bytes, microseconds), never text with a unit."""
@@ -176,3 +176,14 @@ DIRECTIVES: dict[str, Directive] = {row.name: row for row in _ROWS}
 
 SANDBOX: frozenset[str] = frozenset(row.name for row in _ROWS if row.sandbox)
 """The directives that a policy may set."""
+
+_CAPABILITIES = """
+CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID
+CAP_SETPCAP CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK
+CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN
+CAP_SYS_BOOT CAP_SYS_NICE CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE
+CAP_AUDIT_CONTROL CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND
+CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE
+"""
+CAPABILITIES: tuple[str, ...] = tuple(_CAPABILITIES.split())
+"""All that there are, in the order of their bits (include/uapi/linux/capability.h)."""

@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import os
 
+from aurora.text import visible
 from aurora.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
 
 __all__ = [
     "AuroraError",
@@ -56,7 +58,7 @@ class Problem(Value):
             text += f", at {self.where}"
         if self.remedy:
             text += f"; try {self.remedy}"
-        return text
+        return visible(text, keep="\n")  # parts of it were written by strangers; a reason may have several lines
 
     def to_json(self) -> dict[str, object]:
         """The four parts under their names."""

@@ -23,7 +23,7 @@ from aurora.manifest import KEYS
 ROOT = Path(__file__).resolve().parents[1]
 
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"value", "errors", "quantity", "names", "identity", "paths", "directives"}),
+    frozenset({"value", "errors", "quantity", "text", "names", "identity", "paths", "directives"}),
     frozenset({"manifest", "policy"}),
     frozenset({"plan"}),
     frozenset({"emit"}),
@@ -36,6 +36,7 @@ LEVELS: tuple[frozenset[str], ...] = (
 SIBLINGS = {
     ("identity", "names"): "an identity is all names of a module and its user, which needs a digest",
     ("errors", "value"): "a problem is a value",
+    ("errors", "text"): "what an error shows was written by strangers, and every error is shown",
 }
 """Imports between rooms of one level that are let through, and why."""
 

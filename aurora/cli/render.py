@@ -6,6 +6,7 @@ import os
 import sys
 
 from aurora.quantity import format_share, format_size
+from aurora.text import visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["age", "cpu", "cut", "dump", "emit", "memory", "paint", "table", "tell", "width"]
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2"}
+_ESCAPE = "\x1b["
+_CODES = frozenset({"0", *_COLOURS.values()})
 
 
 LAST_COLUMN_CHARS = 20
@@ -21,13 +24,23 @@ LAST_COLUMN_CHARS = 20
 
 
 def emit(text: str) -> None:
-    """Data, to stdout."""
+    """Data, to stdout; nothing in it commands a terminal but the colours of `paint`."""
+    text = _harmless(text)
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 
 def tell(text: str) -> None:
     """Talk, to stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text, keep="\n\t") + "\n")
+
+
+def _harmless(text: str) -> str:
+    first, *rest = text.split(_ESCAPE)
+    found = [visible(first, keep="\n\t")]
+    for part in rest:
+        own = part.partition("m")[0] in _CODES
+        found.append((_ESCAPE if own else visible(_ESCAPE)) + visible(part, keep="\n\t"))
+    return "".join(found)
 
 
 def dump(document: object) -> None:
@@ -41,7 +54,7 @@ def paint(text: str, colour: str) -> str:
     """The text in a colour, where stdout is a terminal and NO_COLOR is not set."""
     if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
         return text
-    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+    return f"{_ESCAPE}{_COLOURS[colour]}m{text}{_ESCAPE}0m"
 
 
 def width() -> int | None:

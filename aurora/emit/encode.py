@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 
-from aurora.directives import Kind, Value
+from aurora.directives import CAPABILITIES, Kind, Value
 
 __all__ = ["CAPABILITY_BIT", "NAMESPACE_FLAG", "SIGNAL_NUMBER", "SIGNATURES", "bus_values", "system_calls"]
 
@@ -41,16 +41,7 @@ SIGNATURES: dict[Kind, str] = {
 }
 """The signature of each kind (org.freedesktop.systemd1(5))."""
 
-_CAPABILITIES = """
-CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_KILL CAP_SETGID CAP_SETUID
-CAP_SETPCAP CAP_LINUX_IMMUTABLE CAP_NET_BIND_SERVICE CAP_NET_BROADCAST CAP_NET_ADMIN CAP_NET_RAW CAP_IPC_LOCK
-CAP_IPC_OWNER CAP_SYS_MODULE CAP_SYS_RAWIO CAP_SYS_CHROOT CAP_SYS_PTRACE CAP_SYS_PACCT CAP_SYS_ADMIN
-CAP_SYS_BOOT CAP_SYS_NICE CAP_SYS_RESOURCE CAP_SYS_TIME CAP_SYS_TTY_CONFIG CAP_MKNOD CAP_LEASE CAP_AUDIT_WRITE
-CAP_AUDIT_CONTROL CAP_SETFCAP CAP_MAC_OVERRIDE CAP_MAC_ADMIN CAP_SYSLOG CAP_WAKE_ALARM CAP_BLOCK_SUSPEND
-CAP_AUDIT_READ CAP_PERFMON CAP_BPF CAP_CHECKPOINT_RESTORE
-"""
-
-CAPABILITY_BIT: dict[str, int] = {name: bit for bit, name in enumerate(_CAPABILITIES.split())}
+CAPABILITY_BIT: dict[str, int] = {name: bit for bit, name in enumerate(CAPABILITIES)}
 """Bit numbers of include/uapi/linux/capability.h."""
 
 NAMESPACE_FLAG: dict[str, int] = {

@@ -6,12 +6,12 @@ import fcntl
 import grp
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from aurora.errors import Denied, HostError, InputError, Problem, Refused
+from aurora.errors import AuroraError, Denied, HostError, InputError, Problem, Refused
 
 __all__ = [
     "FOLDER_MAX_BYTES",
@@ -21,6 +21,7 @@ __all__ = [
     "copy_folder",
     "folder_entries",
     "locked",
+    "ownership_problem",
     "read_bounded",
     "remove_tree",
     "remove_unfinished",
@@ -122,11 +123,37 @@ def read_bounded(path: Path, *, max_bytes: int) -> bytes:
         return file.read(max_bytes + 1)
 
 
-def folder_entries(folder: Path) -> list[Entry]:
+def ownership_problem(path: Path, *, below: Path) -> Problem | None:
+    """Why `path` cannot be trusted to hold what the machine's owner wrote, or None when it can.
+
+    It and each folder between it and `below` must belong to the owner of `below`, which is root for a real /etc, and
+    nobody else may write there. None also for what is not there, or not to be seen by the caller.
+    """
+    try:
+        trusted = below.stat().st_uid
+    except OSError:
+        return None
+    for place in (path, *path.parents):
+        if place == below:
+            break
+        try:
+            info = place.stat(follow_symlinks=place != path)
+        except OSError:
+            continue
+        what = f"go by {path}"
+        if info.st_uid != trusted:
+            who = "root" if trusted == 0 else str(trusted)
+            return Problem(what, f"it belongs to user {info.st_uid}, not to {who}", str(place), f"chown {who} {place}")
+        if stat.S_IMODE(info.st_mode) & 0o022 and not stat.S_ISLNK(info.st_mode):
+            return Problem(what, "others than its owner may write there", str(place), f"chmod go-w {place}")
+    return None
+
+
+def folder_entries(folder: Path, *, hard_links: bool = True) -> list[Entry]:
     """Every file and folder below `folder`, sorted; InputError naming all that a module may not hold.
 
     Refused are links, devices, sockets, pipes, setuid and setgid files, names that are not plain text, and a
-    folder beyond the bounds above.
+    folder beyond the bounds above. Without `hard_links` so are files that have another name somewhere.
     """
     entries: list[Entry] = []
     problems: list[Problem] = []
@@ -136,7 +163,7 @@ def folder_entries(folder: Path) -> list[Entry]:
             problems.append(Problem("take the folder as a module", why, path, remedy))
 
     try:
-        _walk(folder, "", 0, entries, refuse)
+        _walk(folder, "", 0, entries, refuse, 2**63 if hard_links else 1)
     except PermissionError as error:
         raise Denied("read the folder", str(error), where=str(folder), remedy="sudo") from error
     except OSError as error:
@@ -149,7 +176,14 @@ def folder_entries(folder: Path) -> list[Entry]:
     return sorted(entries)
 
 
-def _walk(folder: Path, prefix: str, depth: int, entries: list[Entry], refuse: Callable[[str, str, str], None]) -> None:
+def _walk(
+    folder: Path,
+    prefix: str,
+    depth: int,
+    entries: list[Entry],
+    refuse: Callable[[str, str, str], None],
+    names_max: int,
+) -> None:
     if depth > FOLDER_MAX_DEPTH:
         refuse(str(folder), f"it is nested deeper than {FOLDER_MAX_DEPTH} folders", "")
         return
@@ -166,26 +200,47 @@ def _walk(folder: Path, prefix: str, depth: int, entries: list[Entry], refuse: C
         info = found.stat(follow_symlinks=False)
         if stat.S_ISDIR(info.st_mode):
             entries.append(Entry(path, True, 0, False))
-            _walk(Path(found.path), f"{path}/", depth + 1, entries, refuse)
+            _walk(Path(found.path), f"{path}/", depth + 1, entries, refuse, names_max)
         elif not stat.S_ISREG(info.st_mode):
             refuse(found.path, "it is a link, a device, a socket or a pipe", "a regular file in its place")
         elif info.st_mode & (stat.S_ISUID | stat.S_ISGID):
             refuse(found.path, "it is setuid or setgid", "chmod ug-s")
+        elif info.st_nlink > names_max:
+            refuse(found.path, "it is a hard link: what it holds has another name elsewhere", "a file of its own")
         else:
             entries.append(Entry(path, False, info.st_size, bool(info.st_mode & 0o111)))
 
 
-def copy_folder(source: Path, target: Path) -> None:
+def copy_folder(source: Path, target: Path, *, check: Callable[[Path], object] | None = None) -> None:
     """Copy a module to `target`, owned by the caller, read-only for everyone else, and durable; replaces `target`.
 
-    What `folder_entries` refuses is refused before a byte is written.
+    What `folder_entries` refuses is refused before a byte is written. Until the copy is whole and `check` has nothing
+    against it nobody else can look into it: one who swaps the folder for another while root copies does not get to
+    read that one. When `check` raises, or the copy fails, nothing is left of it.
     """
     entries = folder_entries(source)
     remove_tree(target)
+    try:
+        _fill(source, target, entries)
+        if check is not None:
+            check(target)
+        _publish(target, entries)
+    except PermissionError as error:
+        remove_tree(target)
+        raise Denied("stage the module", str(error), where=str(target), remedy="sudo") from error
+    except OSError as error:
+        remove_tree(target)
+        raise HostError("stage the module", str(error), where=str(target)) from error
+    except AuroraError:
+        remove_tree(target)
+        raise
+
+
+def _fill(source: Path, target: Path, entries: Sequence[Entry]) -> None:
     top = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        target.mkdir(parents=True, mode=0o755)
-        target.chmod(0o755)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.mkdir(mode=0o700)
         for entry in entries:
             place = target / entry.path
             if entry.is_folder:
@@ -193,17 +248,17 @@ def copy_folder(source: Path, target: Path) -> None:
                 place.chmod(0o755)
             else:
                 _copy_file(top, entry, place)
-        for entry in entries:
-            if entry.is_folder:
-                sync_folder(target / entry.path)
-        sync_folder(target)
-        sync_folder(target.parent)
-    except PermissionError as error:
-        raise Denied("stage the module", str(error), where=str(target), remedy="sudo") from error
-    except OSError as error:
-        raise HostError("stage the module", str(error), where=str(target)) from error
     finally:
         os.close(top)
+
+
+def _publish(target: Path, entries: Sequence[Entry]) -> None:
+    target.chmod(0o755)
+    for entry in entries:
+        if entry.is_folder:
+            sync_folder(target / entry.path)
+    sync_folder(target)
+    sync_folder(target.parent)
 
 
 def _open_below(top: int, path: str) -> int:

@@ -31,6 +31,8 @@ DISK = "/var/lib"
 NO_SECRETS = Secrets("")
 TIMER_ACCURACY_USEC = 1_000_000
 """systemd may put off a timer by a minute to wake up less often, unless told otherwise (systemd.timer(5))."""
+_NEVER_EMPTY = frozenset({"RestrictAddressFamilies", "RestrictNamespaces"})
+"""Directives of which systemd takes an empty list for no restriction at all."""
 _INTERPRETER = {".py": ("/usr/bin/python3",), ".sh": ("/bin/sh",)}
 
 
@@ -104,10 +106,20 @@ def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
 def _enforceable(manifest: Manifest, policy: Policy, facts: Facts, missing: set[Feature]) -> dict[str, Value]:
     """The policy's directives as they are on this machine; Refused with all that it lacks for them."""
     directives, problems = localized(policy, facts, manifest.name)
+    problems += [_emptied(manifest.name, name) for name in sorted(_NEVER_EMPTY) if directives.get(name) == ()]
     problems += [_unenforceable(manifest.name, feature) for feature in sorted(missing - facts.accepted)]
     if problems:
         raise Refused.of(problems)
     return directives
+
+
+def _emptied(module: str, directive: str) -> Problem:
+    return Problem(
+        f"run the module {module}",
+        f"its grants leave nothing in {directive}, which systemd would take for everything",
+        "",
+        "fewer words below remove in the grants file",
+    )
 
 
 def _unenforceable(module: str, feature: Feature) -> Problem:

@@ -16,12 +16,23 @@ from aurora.policy.model import Catalogue, Grant, Owner, Policy
 from aurora.policy.resolve import loosened
 from aurora.policy.values import LIST_KINDS, directive_value, rule_fault
 from aurora.quantity import parse_score
+from aurora.text import visible
 
 __all__ = ["FILE_MAX_BYTES", "GRANTS_FILE", "OWNER_FEATURES", "read_catalogue", "read_owner"]
 
 FILE_MAX_BYTES = 256 * 1024
 """A longer policy file is refused unread."""
 RULES_MAX = 512
+PROBLEMS_MAX = 50
+"""More problems are not told."""
+_WORDS_MAX_CHARS = 300
+_KEY_MAX_CHARS = 100
+# tomllib takes time and memory in the square of the number of parts of a key; no key of ours has more than three.
+# A word is looked at from its beginning only, so that a long one takes no time in the square either.
+_QUOTED = r"""|"[^"\n]*+"|'[^'\n]*+'"""
+_LONG_KEY = re.compile(
+    rf"(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++{_QUOTED})(?:[ \t]*+\.[ \t]*+(?:[A-Za-z0-9_-]++{_QUOTED})){{16}}"
+)
 GRANTS_FILE = "grants.toml"
 OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "io", "io-weight", "ip-filter"})
 """What an owner may accept as missing; the same words as `plan.Feature`."""
@@ -33,6 +44,12 @@ _GRANT = re.compile(r"[a-z][a-z0-9.]{0,63}(?::[A-Za-z0-9._/-]{1,64})?", re.ASCII
 _EMPTY = Policy(name="", description="", directives={}, apparmor=())
 
 
+def _cut(text: str, length: int) -> str:
+    """As it can stand on a terminal, and no longer than can be read."""
+    text = visible(text[: length + 1])
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
 class _Reading:
     """One file being read: collects its problems."""
 
@@ -42,15 +59,20 @@ class _Reading:
         self.problems: list[Problem] = []
 
     def fault(self, key: str, why: str, remedy: str = "") -> None:
-        where = f"{self.file}, key {key}" if key else self.file
-        self.problems.append(Problem(self.what, why, where, remedy))
+        where = f"{self.file}, key {_cut(key, _KEY_MAX_CHARS)}" if key else self.file
+        if len(self.problems) < PROBLEMS_MAX:
+            self.problems.append(Problem(self.what, _cut(why, _WORDS_MAX_CHARS), where, _cut(remedy, _WORDS_MAX_CHARS)))
 
     def document(self, data: bytes) -> dict[str, object]:
         if len(data) > FILE_MAX_BYTES:
             self.fault("", f"it has {len(data)} bytes, more than {FILE_MAX_BYTES}")
             return {}
         try:
-            return tomllib.loads(data.decode())
+            text = data.decode()
+            if _LONG_KEY.search(text):
+                self.fault("", "a key in it has more than 16 parts")
+                return {}
+            return tomllib.loads(text)
         except (ValueError, RecursionError) as error:
             self.fault("", f"it is not TOML in UTF-8: {error}")
             return {}
@@ -221,7 +243,7 @@ def read_catalogue(files: Iterable[tuple[str, bytes]]) -> Catalogue:
     policies, faults = _made(drafts)
     problems += faults
     if problems:
-        raise InputError.of(problems)
+        raise InputError.of(problems[:PROBLEMS_MAX])
     return Catalogue(policies=policies, grants=grants)
 
 

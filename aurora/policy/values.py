@@ -7,7 +7,7 @@ import ipaddress
 import re
 
 from aurora import quantity
-from aurora.directives import Directive, Kind, Value
+from aurora.directives import CAPABILITIES, Directive, Kind, Value
 
 __all__ = ["LIST_KINDS", "directive_value", "rule_fault"]
 
@@ -47,7 +47,7 @@ _TEXT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:/-]*", re.ASCII)
 # A rule ends with a comma or is an include; quotes, comments and braces beyond an alternation could end the
 # profile early and begin another.
 _RULE = re.compile(
-    r"(?:include (?:if exists )?<[A-Za-z0-9._/-]+>|(?! *include\b)[^\"#\x00-\x1f\x7f]{1,400},)", re.ASCII
+    r"(?:include (?:if exists )?<[A-Za-z0-9._/-]+>|(?! *include\b)[^\"#\\\x00-\x1f\x7f]{1,400},)", re.ASCII
 )
 _ALTERNATION = re.compile(r"\{[^{}\s]*\}")
 
@@ -89,6 +89,9 @@ def _words(row: Directive, raw: object) -> tuple[str, ...]:
                 raise ValueError(f"{word!r} is not one of {', '.join(sorted(NAMESPACES))}")
         elif not _WORD_PATTERN[row.kind].fullmatch(word) or ".." in word:
             raise ValueError(f"{word!r} is not what {row.name} lists")
+    for word in raw:
+        if (why := _word_fault(row.kind, word)) is not None:
+            raise ValueError(f"{word!r} {why}")
     if row.kind is Kind.NAMESPACES and not raw:
         # systemd 257 writes an empty list into the unit's file as no restriction at all.
         raise ValueError('must name at least one type; ["uts"] is the strictest that survives daemon-reload')
@@ -96,6 +99,19 @@ def _words(row: Directive, raw: object) -> tuple[str, ...]:
         # systemd takes an empty list for no restriction at all (bus_exec_context_set_transient_property).
         raise ValueError("must name at least one address family, such as AF_UNIX")
     return tuple(raw)
+
+
+def _word_fault(kind: Kind, word: str) -> str | None:
+    """Why a word of the right form is not one that systemd knows or reads alike everywhere, or None."""
+    if kind is Kind.CAPABILITIES and word not in CAPABILITIES:
+        return "is not a capability"
+    if kind is Kind.DEVICES and word.endswith(" "):
+        return "has no r, w or m behind the device"  # a unit file would then mean all of them
+    if kind is Kind.ADDRESSES and "/" in word and not word.rpartition("/")[2].isdecimal():
+        return "has no number of bits behind the slash"  # which is all that systemd reads
+    if kind is Kind.ADDRESSES and "%" in word:
+        return "has a zone"
+    return None
 
 
 def rule_fault(rule: object) -> str | None:
@@ -109,4 +125,17 @@ def rule_fault(rule: object) -> str | None:
         bare = _ALTERNATION.sub("", bare)
     if "{" in bare or "}" in bare or "," in bare[:-1]:
         return f"{rule!r} holds more than one rule"
+    if not _is_balanced(rule):
+        return f"{rule!r} has a bracket that stands alone"
     return None
+
+
+def _is_balanced(rule: str) -> bool:
+    closing = {"(": ")", "[": "]", "{": "}"}
+    expected: list[str] = []
+    for char in rule:
+        if char in closing:
+            expected.append(closing[char])
+        elif char in closing.values() and (not expected or expected.pop() != char):
+            return False
+    return not expected

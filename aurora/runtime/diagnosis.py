@@ -9,6 +9,7 @@ from aurora.host.journal import denials, read_lines
 from aurora.host.systemd import JobResult, Systemd
 from aurora.plan import Plan
 from aurora.runtime.results import REMEDY, result_words
+from aurora.text import visible
 
 __all__ = ["diagnose", "now_usec"]
 
@@ -32,10 +33,10 @@ def diagnose(systemd: Systemd, plan: Plan, job: JobResult, *, since_usec: int) -
         why = result_words(result, code, status) if result != "success" else f"its start job ended with {job.result}"
     lines = read_lines([f"_SYSTEMD_UNIT={plan.unit}"], last=LOG_LINES, since_usec=since_usec)
     if lines:
-        why += "\n  its last lines were:" + "".join(f"\n    {line.message}" for line in lines)
+        why += "\n  its last lines were:" + "".join(f"\n    {visible(line.message)}" for line in lines)
     refused = denials(plan.profile, since_usec=since_usec) if plan.profile is not None else []
     if refused:
-        why += "\n  AppArmor refused it:" + "".join(f"\n    {message}" for message in refused[-LOG_LINES:])
+        why += "\n  AppArmor refused it:" + "".join(f"\n    {visible(message)}" for message in refused[-LOG_LINES:])
     remedy = REMEDY.get(result, f"journalctl -u {plan.unit}")
     return Problem(what, why, plan.unit, remedy)
 

@@ -14,7 +14,7 @@ from aurora.emit import unit_text
 from aurora.errors import AuroraError, Denied, HostError, InputError, NotFound, Problem, Refused
 from aurora.host.calendar import calendar_fault
 from aurora.host.facts import read_device_groups, read_facts, read_groups
-from aurora.host.files import Entry, folder_entries, read_bounded
+from aurora.host.files import Entry, folder_entries, ownership_problem, read_bounded
 from aurora.identity import Identity, installed
 from aurora.manifest import MANIFEST_MAX_BYTES, Manifest, Order, find_manifest, read_manifest
 from aurora.paths import Paths
@@ -60,6 +60,8 @@ __all__ = [
 
 _SAMPLE = b'[module]\nname = "sample"\nversion = "1"\nentry = "run.py"\n'
 """A manifest whose plan shows what its policy alone does."""
+PROBLEMS_MAX = 50
+"""More files of the wrong owner are not named."""
 _RUN_BY_INTERPRETER = (".py", ".sh")
 
 
@@ -82,6 +84,7 @@ def read_module(folder: Path, *, shown: str | None = None, owner: Path | None = 
     data = _read(folder / file, max_bytes=MANIFEST_MAX_BYTES)
     owners = None
     if owner is not None and owner.exists(follow_symlinks=False):
+        _check_ownership([owner], below=owner.parents[2])
         owners = (_read(owner, max_bytes=FILE_MAX_BYTES), str(owner))
     manifest = read_manifest(data, file=f"{name}/{file}", owner=owners)
     if problem := _entry_fault(manifest.entry[0], entries, f"{name}/{file}, key module.entry"):
@@ -257,15 +260,24 @@ def machine_catalogue(paths: Paths) -> Catalogue:
     files = []
     for folder in (paths.policies, paths.owner_policies):
         if folder.is_dir():
-            for path in sorted(folder.glob("*.toml")):
-                files.append((str(path), _read(path, max_bytes=FILE_MAX_BYTES)))
+            found = sorted(folder.glob("*.toml"))
+            _check_ownership([folder, *found], below=folder.parents[1])
+            files += [(str(path), _read(path, max_bytes=FILE_MAX_BYTES)) for path in found]
     return read_catalogue(files)
 
 
 def _owner(paths: Paths) -> Owner:
+    _check_ownership([paths.owner_core], below=paths.owner.parent)
     if not paths.owner_core.exists(follow_symlinks=False):
         return Owner()
     return read_owner(_read(paths.owner_core, max_bytes=FILE_MAX_BYTES), file=str(paths.owner_core))
+
+
+def _check_ownership(files: Iterable[Path], *, below: Path) -> None:
+    """Refused, naming each, when others than the machine's owner could have written what decides."""
+    problems = dict.fromkeys(problem for file in files if (problem := ownership_problem(file, below=below)))
+    if problems:
+        raise Refused.of(list(problems)[:PROBLEMS_MAX])
 
 
 def _read(path: Path, *, max_bytes: int) -> bytes:

@@ -49,7 +49,7 @@ def _run(paths: Paths, systemd: Systemd, folder: Path, identity: Identity, strea
     staged = paths.state / "foreground" / identity.module
     try:
         _forget_unit(systemd, identity)  # one whose command was killed outright: the lock says that nobody has it
-        copy_folder(folder, staged)
+        copy_folder(folder, staged, check=lambda copy: read_module(copy, shown=str(folder)))
         manifest = read_module(staged, shown=str(folder))
         planner = Planner(paths)
         plan = _in_foreground(planner.plan(manifest, identity=identity, folder=str(staged), file=str(folder)))

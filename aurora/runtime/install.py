@@ -109,9 +109,12 @@ def stage(
     """
     slot = _free_slot(paths, manifest.name, before)
     target = paths.modules / manifest.name / slot
-    copy_folder(folder, target)
-    if read_module(target, shown=str(folder)) != manifest:
-        raise InputError.of([Problem("stage the module", "it changed while it was read", str(folder), "again")])
+
+    def check(copy: Path) -> None:
+        if read_module(copy, shown=str(folder)) != manifest:
+            raise InputError.of([Problem("stage the module", "it changed while it was read", str(folder), "again")])
+
+    copy_folder(folder, target, check=check)
     record = Record(
         name=manifest.name,
         version=manifest.version,

@@ -52,3 +52,12 @@ def test_every_error_is_an_aurora_error_with_a_status_of_its_own(family: type[Au
 def test_the_family_tree_in_the_docstring_shows_each_error_with_its_status(family: type[AuroraError]) -> None:
     lines = [line.split() for line in (errors.__doc__ or "").splitlines() if "──" in line]
     assert [family.__name__, str(family.exit_status)] in [line[1:3] for line in lines]
+
+
+def test_an_error_never_commands_the_terminal_it_is_shown_on() -> None:
+    problem = Problem("read \x1b[2J", "its last line was:\n  \x9b2J\x07", "a\u202eb", "\x1b]0;x\x07")
+    assert str(problem) == (
+        "cannot read \\x1b[2J, because its last line was:\n  \\x9b2J\\x07, at a\\u202eb; try \\x1b]0;x\\x07"
+    )
+    assert str(InputError.of([problem])) == str(problem)
+    assert str(InputError("read \x1b[2J", "x")) == "cannot read \\x1b[2J, because x"

@@ -73,3 +73,18 @@ def test_wide_characters_keep_columns_in_line() -> None:
 
 def test_there_is_no_colour_where_there_is_no_terminal() -> None:
     assert render.paint("x", "red") == "x"
+
+
+def test_what_is_shown_does_not_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    render.emit(render.table(("A",), [("x\x1b[2J\x1b]0;x\x07",), ("\x9b2J",)]))
+    render.tell("y\x1b[2J")
+    shown = capsys.readouterr()
+    assert shown.out == "A\nx\\x1b[2J\\x1b]0;x\\x07\n\\x9b2J\n"
+    assert shown.err == "y\\x1b[2J\n"
+
+
+def test_colours_are_shown_as_colours(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    render.emit(render.paint("red\x1b[5m", "red"))
+    assert capsys.readouterr().out == "\x1b[31mred\\x1b[5m\x1b[0m\n"

@@ -325,6 +325,68 @@ def test_a_copy_that_fails_says_where(
     assert caught.value.problems[0].where == str(tmp_path / "target")
 
 
+@pytest.mark.parametrize("swapped", ["data", "data/deep", "data/deep/x", "run.py"])
+def test_what_is_swapped_for_a_link_during_the_copy_is_not_followed(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swapped: str
+) -> None:
+    secret = tmp_path / "secret"
+    (secret / "deep").mkdir(parents=True)
+    (secret / "x").write_text("?")
+    (secret / "deep/x").write_text("?")
+    look = files.folder_entries
+
+    def and_swap(folder: Path, *, hard_links: bool = True) -> list[Entry]:
+        found = look(folder, hard_links=hard_links)
+        (module / swapped).rename(tmp_path / "away")
+        (module / swapped).symlink_to(secret / "x" if swapped.endswith(("x", ".py")) else secret)
+        return found
+
+    monkeypatch.setattr(files, "folder_entries", and_swap)
+    with pytest.raises(HostError):
+        copy_folder(module, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_file_that_grows_or_becomes_a_pipe_during_the_copy_is_not_read_on(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = files.folder_entries
+
+    def and_change(folder: Path, *, hard_links: bool = True) -> list[Entry]:
+        found = look(folder, hard_links=hard_links)
+        changes.pop(0)()
+        return found
+
+    monkeypatch.setattr(files, "folder_entries", and_change)
+    changes: list[Callable[[], object]] = [
+        lambda: (module / "run.py").write_text("pass" * 1000),
+        lambda: ((module / "run.py").unlink(), os.mkfifo(module / "run.py")),
+    ]
+    for _ in range(2):
+        with pytest.raises(HostError):
+            copy_folder(module, tmp_path / "target")
+        assert not (tmp_path / "target").exists()
+
+
+def test_nobody_looks_into_a_copy_before_it_was_checked(module: Path, tmp_path: Path) -> None:
+    def check(copy: Path) -> None:
+        assert copy.stat().st_mode & 0o777 == 0o700
+        assert tree(copy) == tree(module)
+        raise InputError("stage the module", "it changed")
+
+    with pytest.raises(InputError):
+        copy_folder(module, tmp_path / "target", check=check)
+    assert not (tmp_path / "target").exists()
+
+
+def test_a_hard_link_is_told_where_it_is_asked_for(module: Path, tmp_path: Path) -> None:
+    (module / "same").hardlink_to(module / "run.py")
+    assert len(folder_entries(module)) == 6
+    with pytest.raises(InputError, match="it is a hard link") as caught:
+        folder_entries(module, hard_links=False)
+    assert len(caught.value.problems) == 2
+
+
 # remove_tree
 
 

@@ -38,6 +38,17 @@ def environment(settings: Mapping[str, Value]) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words)
 
 
+# What would be no sandbox
+
+
+@pytest.mark.parametrize("directive", ["RestrictAddressFamilies", "RestrictNamespaces"])
+def test_a_list_that_grants_have_emptied_is_refused_as_systemd_takes_it_for_no_restriction(directive: str) -> None:
+    strict = shipped().policies["strict"]
+    emptied = dataclasses.replace(strict, directives={**strict.directives, directive: ()})
+    with pytest.raises(Refused, match=f"leave nothing in {directive}"):
+        make_plan(manifest(), emptied, ALL_FEATURES, identity=installed("hello"), folder=FOLDER)
+
+
 # What this machine can enforce
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from aurora.errors import InputError, Problem
@@ -276,7 +278,7 @@ def test_a_placeholder_that_stands_for_nothing_is_named(grant: str) -> None:
         read_catalogue([("grants.toml", grant.encode())])
 
 
-@pytest.mark.parametrize("name", ["Listen", "listen:", "a b", "a:b c", ""])
+@pytest.mark.parametrize("name", ["Listen", "listen:", "a b", "a:b c", "", "a\\u007F"])
 def test_what_cannot_name_a_grant_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="it is not the name of a grant"):
         read_catalogue([("grants.toml", f'["{name}"]\n'.encode())])
@@ -293,3 +295,28 @@ def test_a_ceiling_that_is_none_is_named(line: str) -> None:
 def test_a_ceiling_is_read() -> None:
     owner = read_owner(b'exposure_max = "3.0"\ngrants_never = ["cap:*"]\npolicies_never = ["trusted"]', file=OWNER)
     assert owner == Owner(exposure_max_tenths=30, grants_never=("cap:*",), policies_never=("trusted",))
+
+
+def test_an_error_is_short_and_commands_no_terminal() -> None:
+    text = '"a\\u001B[2J" = 1\n[directives]\n"\\u009B" = 1\nProtectHome = "' + "x y" * 9000 + '"\n'
+    with pytest.raises(InputError) as caught:
+        read_catalogue([("own.toml", text.encode())])
+    assert len(caught.value.problems) == 3
+    for problem in caught.value.problems:
+        assert all(part.isprintable() and len(part) < 400 for part in problem.to_json().values())
+    assert "key a\\x1b[2J" in caught.value.problems[0].where
+
+
+def test_more_problems_than_can_be_read_are_not_told() -> None:
+    text = "".join(f"k{number} = 1\n" for number in range(500))
+    with pytest.raises(InputError) as caught:
+        read_catalogue((f"{name}.toml", text.encode()) for name in "ab")
+    assert len(caught.value.problems) == 50
+
+
+@pytest.mark.parametrize("joined", [".", " . ", "\t.", '."x".', ".'y'."])
+def test_a_key_of_too_many_parts_is_refused_before_it_takes_time(joined: str) -> None:
+    start = time.process_time()
+    with pytest.raises(InputError, match="more than 16 parts"):
+        read_catalogue([("own.toml", (joined.join("a" * 20_000) + " = 1").encode())])
+    assert time.process_time() - start < 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 
@@ -34,6 +35,23 @@ PARSER = shutil.which("apparmor_parser") or "/usr/sbin/apparmor_parser"
 )
 def test_a_good_value_is_taken(directive: str, raw: object, value: Value) -> None:
     assert directive_value(DIRECTIVES[directive], raw) == value
+
+
+@pytest.mark.parametrize(
+    ("directive", "raw", "why"),
+    [
+        ("CapabilityBoundingSet", ["CAP_FOO"], "'CAP_FOO' is not a capability"),
+        ("AmbientCapabilities", ["CAP_KILL", "CAP_X"], "'CAP_X' is not a capability"),
+        ("DeviceAllow", ["/dev/null "], "has no r, w or m behind the device"),
+        ("IPAddressAllow", ["10.0.0.0/255.0.0.0"], "has no number of bits"),
+        ("IPAddressAllow", ["10.0.0.0/0.0.0.255"], "has no number of bits"),
+        ("RestrictNamespaces", [], "must name at least one type"),
+        ("RestrictAddressFamilies", [], "must name at least one address family"),
+    ],
+)
+def test_what_systemd_would_read_otherwise_or_not_at_all_is_refused(directive: str, raw: object, why: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
+        directive_value(DIRECTIVES[directive], raw)
 
 
 RAW = st.recursive(
@@ -96,6 +114,13 @@ BAD_RULES: list[object] = [
     "include </etc/x y>",
     'include "/etc/x"',
     "/x\0 r,",
+    "/x\\, r,",
+    "/x r\\,",
+    "(,",
+    "),",
+    "/x] r,",
+    "unix (connect type=stream,",
+    "/x[^/] (r,",
     "/" + "x" * 500 + " r,",
 ]
 

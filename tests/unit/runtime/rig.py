@@ -85,12 +85,16 @@ class Rig:
         """What dpkg lays down for a module package."""
         self.module(name=name, version=version, program=program, at=self.paths.package_modules / name)
         self.write(f"etc/aurora/modules/{name}.toml", "")
+        below = (f"/{path.relative_to(self.paths.root)}" for path in (self.paths.package_modules / name).rglob("*"))
+        paths = ("/.", "/usr", "/usr/lib/aurora/modules", f"/etc/aurora/modules/{name}.toml", *below)
+        self.write(f"var/lib/dpkg/info/aurora-module-{name}.list", "".join(f"{path}\n" for path in paths))
 
     def unpackage(self, *, name: str = "hello", purge: bool) -> None:
         """What dpkg takes away."""
         shutil.rmtree(self.paths.package_modules / name, ignore_errors=True)
         if purge:
             (self.paths.owner_modules / f"{name}.toml").unlink(missing_ok=True)
+            (self.paths.dpkg_info / f"aurora-module-{name}.list").unlink(missing_ok=True)
 
     def make_state(self, *, name: str = "hello") -> None:
         """The directories that systemd made for a module while it ran."""

@@ -287,6 +287,7 @@ def test_one_bad_package_does_not_keep_the_others_out(rig: Rig) -> None:
 
 
 def test_a_package_whose_manifest_has_another_name_is_not_taken_in(rig: Rig) -> None:
+    rig.package()
     rig.module(name="other", at=rig.paths.package_modules / "hello")
     (problem,) = run(rig).problems
     assert problem.why == "its manifest names other"
@@ -302,7 +303,84 @@ def test_a_module_from_a_folder_is_not_replaced_by_a_package_of_its_name(rig: Ri
 
 
 def test_what_is_no_module_in_the_packages_place_is_passed_over(rig: Rig) -> None:
-    for name in ("README", "Not-a-name/x", ".hidden/x"):
+    for name in ("README", ".hidden/x"):
         rig.write(f"usr/lib/aurora/modules/{name}", "x")
     assert run(rig) == Applied([], [], [], [])
     assert Path(rig.paths.package_modules / "README").exists()
+
+
+def test_a_folder_there_with_a_name_that_no_module_can_have_is_told(rig: Rig) -> None:
+    rig.write("usr/lib/aurora/modules/Hello/module.toml", "x")
+    (problem,) = run(rig).problems
+    assert "'Hello' is no module's name" in problem.why
+
+
+# Packages that somebody gave to apt or dpkg, past `auroractl install`
+
+
+def refused(rig: Rig) -> str:
+    """Why the package is not taken in; that nothing of it was staged, recorded or started is checked."""
+    before = rig.installed, rig.running
+    done = run(rig)
+    assert done.problems
+    assert (rig.installed, rig.running) == before
+    assert rig.leftovers() == []
+    assert rig.damage() == []
+    return "\n".join(map(str, done.problems))
+
+
+def test_a_packages_folder_that_is_a_link_is_not_followed(rig: Rig) -> None:
+    rig.package()
+    folder = rig.paths.package_modules / "hello"
+    folder.rename(rig.folder / "secret")
+    folder.symlink_to(rig.folder / "secret")
+    assert "its folder is a link" in refused(rig)
+
+
+def test_a_hard_link_in_a_package_is_not_copied(rig: Rig) -> None:
+    rig.write("etc/shadow", "secret")
+    rig.package()
+    (rig.paths.package_modules / "hello/x").hardlink_to(rig.paths.root / "etc/shadow")
+    assert "it is a hard link" in refused(rig)
+
+
+def test_a_link_in_a_package_is_not_followed(rig: Rig) -> None:
+    rig.package()
+    (rig.paths.package_modules / "hello/x").symlink_to("/etc/shadow")
+    assert "it is a link" in refused(rig)
+
+
+def test_a_setuid_file_in_a_package_is_refused(rig: Rig) -> None:
+    rig.package()
+    (rig.paths.package_modules / "hello/run.py").chmod(0o4755)
+    assert "it is setuid" in refused(rig)
+
+
+def test_a_module_that_came_with_another_package_is_refused(rig: Rig) -> None:
+    rig.package()
+    (rig.paths.dpkg_info / "aurora-module-hello.list").rename(rig.paths.dpkg_info / "sudo.list")
+    assert "no package aurora-module-hello is installed" in refused(rig)
+
+
+def test_a_package_that_brought_more_than_its_module_is_refused(rig: Rig) -> None:
+    rig.package()
+    note = rig.paths.dpkg_info / "aurora-module-hello.list"
+    note.write_text(note.read_text() + "/etc/cron.d\n/etc/cron.d/x\x1b\n/usr/lib/aurora/modules/other\n")
+    said = refused(rig)
+    assert "its package has '/etc/cron.d/x\\x1b' as well" in said
+    assert "/usr/lib/aurora/modules/other" in said
+
+
+def test_a_package_with_scripts_is_refused(rig: Rig) -> None:
+    rig.package()
+    rig.write("var/lib/dpkg/info/aurora-module-hello.postinst", "x")
+    assert "its package has a postinst" in refused(rig)
+
+
+def test_a_module_that_runs_goes_on_when_its_new_package_is_refused(rig: Rig) -> None:
+    rig.package()
+    run(rig)
+    rig.package(version="2")
+    rig.write("var/lib/dpkg/info/aurora-module-hello.postinst", "x")
+    assert "postinst" in refused(rig)
+    assert rig.running == {"hello": "1"}

@@ -12,7 +12,7 @@ import pytest
 from aurora.errors import AuroraError, Denied, HostError, InputError, NotFound, Refused
 from aurora.identity import installed
 from aurora.plan import Plan
-from aurora.runtime.folders import Planner, folder_digest, read_module
+from aurora.runtime.folders import Planner, folder_digest, owner_file, read_module
 from tests.unit.runtime.rig import Rig
 
 
@@ -151,3 +151,64 @@ def test_a_link_in_the_place_of_the_owners_file_is_not_followed(rig: Rig) -> Non
 def test_a_folder_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="there is no such folder"):
         read_module(tmp_path / "x")
+
+
+# Who may decide
+
+
+DECIDING = {
+    "etc/aurora/core.toml": "",
+    "etc/aurora/policies/own.toml": "",
+    "etc/aurora/modules/hello.toml": "",
+    "usr/share/aurora/policies/strict.toml": None,
+}
+"""What the machine's owner decides by, and what stands there; None: it is there already."""
+
+
+def decide(rig: Rig) -> None:
+    for place, text in DECIDING.items():
+        if text is not None:
+            rig.write(place, text)
+
+
+def plan_of_hello(rig: Rig) -> None:
+    manifest = read_module(rig.module(), owner=owner_file(rig.paths, "hello"))
+    Planner(rig.paths).plan(manifest, identity=installed("hello"), folder="/x")
+
+
+PLACES = sorted({*DECIDING, *(str(folder) for place in DECIDING for folder in Path(place).parents[:2]), "etc/aurora"})
+PLACES = [place for place in PLACES if "aurora" in place]
+
+
+@pytest.mark.parametrize("mode", [0o020, 0o002])
+@pytest.mark.parametrize("place", PLACES)
+def test_nothing_is_planned_by_what_others_may_write(rig: Rig, place: str, mode: int) -> None:
+    decide(rig)
+    plan_of_hello(rig)
+    path = rig.paths.root / place
+    path.chmod(path.stat().st_mode | mode)
+    with pytest.raises(Refused, match=f"others than its owner may write there, at {path}; try chmod go-w {path}"):
+        plan_of_hello(rig)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("place", PLACES)
+def test_nothing_is_planned_by_what_belongs_to_somebody_else(rig: Rig, place: str) -> None:
+    decide(rig)
+    path = rig.paths.root / place
+    os.chown(path, 1000, 1000)
+    with pytest.raises(Refused, match=f"it belongs to user 1000, not to root, at {path}; try chown root {path}"):
+        plan_of_hello(rig)
+
+
+def test_all_files_that_cannot_be_trusted_are_named_at_once(rig: Rig) -> None:
+    for number in range(3):
+        rig.write(f"etc/aurora/policies/{number}.toml", "")
+        (rig.paths.owner_policies / f"{number}.toml").chmod(0o666)
+    with pytest.raises(Refused) as caught:
+        Planner(rig.paths)
+    assert len(caught.value.problems) == 3
+
+
+def test_an_owner_without_files_is_fine(rig: Rig) -> None:
+    plan_of_hello(rig)

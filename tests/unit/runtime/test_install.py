@@ -218,14 +218,15 @@ def test_more_modules_than_the_bound_are_not_taken(rig: Rig, monkeypatch: pytest
 def test_a_folder_that_changes_while_it_is_copied_is_not_taken(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = rig.module()
 
-    def late(source: Path, target: Path) -> None:
+    def late(source: Path, target: Path, *, check: Callable[[Path], object]) -> None:
         rig.module(version="2", at=folder)
-        copy_folder(source, target)
+        copy_folder(source, target, check=check)
 
     monkeypatch.setattr(install_module, "copy_folder", late)
     with pytest.raises(InputError, match="it changed while it was read"):
         install(rig, folder)
     assert rig.installed == {}
+    assert list(rig.paths.modules.glob("*/*")) == [], "nobody gets to read what was copied in its place"
 
 
 # remove
