@@ -237,6 +237,7 @@ def wait_until_said(core: Core, module: str, word: str) -> None:
 
 def test_doctor_and_the_kernel_agree_on_ports_after_a_daemon_reload(core: Core) -> None:
     """systemd 257 lets the programs that hold a unit to its ports go, and has them again at the next start."""
+    core.run("auroractl restart listening")
     wait_until_said(core, "listening", "refused")
     core.run("systemctl daemon-reload")
     said = doctor(core, "listening")
