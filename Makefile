@@ -1,15 +1,18 @@
 # Thin: each target is one or two commands that can be typed by hand. Needs root, Debian or alike, and 10 GB of disk.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint deb bench shell vm clean
+.PHONY: help demo test power-cuts lint deb bench shell vm clean
 
 help:  ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo:  ## What it does, shown in a virtual machine, phase by phase
 	tests/vm/demo
 
 test:  ## Everything: linters, tests, the package, tests in a virtual machine
 	tests/vm/all
+
+power-cuts:  ## The power cut at 300 random moments amid changes and updates (hours, without KVM)
+	tests/vm/all power-cuts
 
 lint:  ## Linters only
 	tests/vm/all lint

@@ -8,6 +8,7 @@ The house, from the ground up. Imports only go down; rooms on one level do not s
         text        what a terminal must not obey
         names       unit, slice, profile and package of a module
         identity    all names of a running module, its user among them
+        topics      what a topic of the message hub is, and a pattern of them
         paths       every location that is read or written
         directives  one row for each unit directive: file name, D-Bus name, kind
     L1  manifest    module.toml or module.json -> Manifest
@@ -17,8 +18,9 @@ The house, from the ground up. Imports only go down; rooms on one level do not s
     L4  host        the only room that touches the machine
     L5  runtime     records, staging, reconciliation, status, diagnosis
         update      packages
-        sdk         what a module's author imports
+        link        AuroraLink, the local message hub
     L6  cli         auroractl
+        sdk         what a module's author imports
 
 A value flows one way: bytes -> Manifest -> Plan -> properties -> systemd. All left of `host` is pure.
 Nothing here stays resident: a command acts and exits, systemd supervises.

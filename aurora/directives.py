@@ -22,6 +22,8 @@ class Kind(StrEnum):
 
     FLAG = "flag"
     """bool; `b`."""
+    SWITCH = "switch"
+    """bool, or the one word that says how; `s`."""
     TEXT = "text"
     """One word or sentence; `s`."""
     WORDS = "words"
@@ -40,6 +42,8 @@ class Kind(StrEnum):
     """Microseconds of CPU per second; `t`."""
     SYSCALLS = "syscalls"
     """System calls and @groups to allow, those with ~ in front taken out again; `(bas)`."""
+    UNLOGGED = "unlogged"
+    """System calls and @groups that are not logged, while all others are; ~ in front: logged after all; `(bas)`."""
     FAMILIES = "families"
     """Address families to allow; `(bas)`."""
     CAPABILITIES = "capabilities"
@@ -55,7 +59,10 @@ class Kind(StrEnum):
     GROUPS = "groups"
     """Groups, or `of:/dev/PATH`: the plan puts the group of that device there; `as`."""
     EMPTIED = "emptied"
-    """Paths under which the module sees an empty, read-only file system; `a(ss)`."""
+    """Paths under which the module sees an empty file system of its own, in memory; `a(ss)`.
+
+    It is read-only, or with `:size=SIZE` behind the path can be written to until it holds that much.
+    """
     DEVICES = "devices"
     """`/dev/PATH rwm`, or `char-NAME rwm` for all of one kernel driver (/proc/devices); `a(ss)`."""
     SOCKETS = "sockets"
@@ -107,7 +114,7 @@ _ROWS = [
         sandbox=False,
         kinds={
             Kind.TEXT: "Description CollectMode",
-            Kind.WORDS: "Wants Requires After Documentation OnFailure",
+            Kind.WORDS: "Wants Requires BindsTo After Conflicts Documentation OnSuccess OnFailure",
             Kind.USEC: "StartLimitIntervalSec=StartLimitIntervalUSec",
             Kind.NUMBER: "StartLimitBurst",
         },
@@ -119,7 +126,7 @@ _ROWS = [
             Kind.TEXT: "Type NotifyAccess Restart OOMPolicy KillMode WorkingDirectory Slice User SyslogIdentifier",
             Kind.COMMAND: "ExecStart=ExecStartEx",
             Kind.USEC: "TimeoutStartSec=TimeoutStartUSec TimeoutStopSec=TimeoutStopUSec WatchdogSec=WatchdogUSec"
-            " RestartSec=RestartUSec RestartMaxDelaySec=RestartMaxDelayUSec",
+            " RuntimeMaxSec=RuntimeMaxUSec RestartSec=RestartUSec RestartMaxDelaySec=RestartMaxDelayUSec",
             Kind.NUMBER: "RestartSteps",
             Kind.SHARE: "CPUQuota=CPUQuotaPerSecUSec",
             Kind.BYTES: "MemoryMax MemoryHigh MemorySwapMax",
@@ -129,9 +136,10 @@ _ROWS = [
             Kind.SIGNALS: "SuccessExitStatus",
             Kind.CREDENTIALS: "LoadCredential LoadCredentialEncrypted",
             Kind.FLAG: "RemainAfterExit DynamicUser CPUAccounting MemoryAccounting TasksAccounting",
-            Kind.WORDS: "Environment StateDirectory CacheDirectory LogsDirectory RuntimeDirectory",
+            Kind.WORDS: "ReadWritePaths Environment StateDirectory CacheDirectory LogsDirectory RuntimeDirectory",
             Kind.MODE: "StateDirectoryMode CacheDirectoryMode LogsDirectoryMode RuntimeDirectoryMode",
             Kind.PROFILE: "AppArmorProfile",
+            Kind.UNLOGGED: "SystemCallLog",
         },
     ),
     *_rows(
@@ -149,7 +157,8 @@ _ROWS = [
         sandbox=True,
         kinds={
             Kind.TEXT: "ProtectSystem ProtectHome ProtectProc ProcSubset KeyringMode DevicePolicy",
-            Kind.FLAG: "PrivateTmp PrivateDevices PrivateNetwork PrivateUsers PrivateIPC PrivateMounts RemoveIPC"
+            Kind.SWITCH: "PrivateTmp=PrivateTmpEx",
+            Kind.FLAG: "PrivateDevices PrivateNetwork PrivateUsers PrivateIPC PrivateMounts RemoveIPC"
             " ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups ProtectClock"
             " ProtectHostname NoNewPrivileges LockPersonality MemoryDenyWriteExecute RestrictRealtime"
             " RestrictSUIDSGID",

@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from aurora.names import profile_name, slice_name, unit_name
 
-__all__ = ["Identity", "foreground", "installed", "user_name"]
+__all__ = ["LEARNING_PROFILES", "Identity", "foreground", "installed", "learning", "user_name"]
 
+LEARNING_PROFILES = "aurora-learn."
+"""What the name of every learning run's profile begins with."""
 _USER_MAX_LENGTH = 31  # UT_NAMESIZE - 1: systemd refuses longer names for dynamic users
 
 
@@ -63,4 +65,17 @@ def foreground(module: str) -> Identity:
         profile=f"aurora-run.{module}",
         directory=f"aurora-run/{module}",
         runtime_directory=f"aurora-run-modules/{module}",
+    )
+
+
+def learning(identity: Identity) -> Identity:
+    """The identity of a module in a learning run: its own user and directories under another unit and profile.
+
+    The profile is another so that what it was seen to do cannot be mistaken for what the module did enforced; the
+    slice, as its own would be left behind.
+    """
+    return identity._replace(
+        unit=f"aurora-learn-{identity.module}.service",
+        slice="aurora.slice",
+        profile=f"{LEARNING_PROFILES}{identity.module}",
     )

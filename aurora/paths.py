@@ -80,14 +80,29 @@ class Paths:
         return self.owner / "credentials"
 
     @property
+    def owner_keyring(self) -> Path:
+        """The keys that the owner trusts to sign packages: one file each, NAME.toml."""
+        return self.owner / "keyring"
+
+    @property
+    def owner_trust(self) -> Path:
+        """The owner's rules: who must sign which packages."""
+        return self.owner / "trust.toml"
+
+    @property
     def package_modules(self) -> Path:
         """Where module packages put their payload: one folder a module."""
         return self._at("usr/lib/aurora/modules")
 
     @property
+    def dpkg(self) -> Path:
+        """What dpkg notes of all packages."""
+        return self._at("var/lib/dpkg")
+
+    @property
     def dpkg_info(self) -> Path:
         """What dpkg notes of each package: PACKAGE.list is there until the package is purged."""
-        return self._at("var/lib/dpkg/info")
+        return self.dpkg / "info"
 
     @property
     def template(self) -> Path:
@@ -120,6 +135,11 @@ class Paths:
         return f"{self.prefix}/{_MODULES}"
 
     @property
+    def accepted(self) -> Path:
+        """Which package was accepted last for its signatures: one file a module."""
+        return self.state / "accepted"
+
+    @property
     def incidents(self) -> Path:
         """What was known of the last failures: one file a module."""
         return self.state / "incidents"
@@ -128,6 +148,21 @@ class Paths:
     def safe_runs(self) -> Path:
         """When each module was last brought into its safe state: one file a module."""
         return self.state / "safe-state"
+
+    @property
+    def updates(self) -> Path:
+        """One file a transaction, those that have ended among them, and the folder below."""
+        return self.state / "updates"
+
+    @property
+    def known_versions(self) -> Path:
+        """What is known of each module's versions: one file a module."""
+        return self.updates / "modules"
+
+    @property
+    def volumes(self) -> Path:
+        """Disk images of directories that have a budget: DIRECTORY/PARENT/NAME.ext4 (`aurora.plan.volume`)."""
+        return self.state / "volumes"
 
     @property
     def cache(self) -> Path:
@@ -160,6 +195,11 @@ class Paths:
         return self.runtime / "apparmor"
 
     @property
+    def profiles_lock(self) -> Path:
+        """Held while profiles are loaded or removed, by the parser, too."""
+        return self.runtime / "apparmor.lock"
+
+    @property
     def safe_decisions(self) -> Path:
         """For which run of a module its safe state was started: one file a module, and the lock of each."""
         return self.runtime / "safe-state"
@@ -170,15 +210,48 @@ class Paths:
         return self.runtime / "lock"
 
     @property
+    def update_lock(self) -> Path:
+        """Held by the command that updates modules, from the beginning of the transaction to its end."""
+        return self.runtime / "update-lock"
+
+    def learning_lock(self, module: str) -> Path:
+        """Held by the command that learns what a module does."""
+        return self.runtime / f"aurora-learn-{module}.lock"
+
+    @property
+    def update_begun(self) -> Path:
+        """Which transaction was begun in this boot."""
+        return self.runtime / "update"
+
+    @property
     def link_socket(self) -> Path:
         """AuroraLink's unix socket."""
         return self.runtime / "link.sock"
+
+    @property
+    def link_rules(self) -> Path:
+        """What each module may do on AuroraLink: one JSON file for each that is there, which the hub reads."""
+        return self.runtime / "link"
+
+    @property
+    def link_state(self) -> Path:
+        """What AuroraLink keeps on disk, once there is anything: StateDirectory= of aurora-link.service."""
+        return self._at("var/lib/private/aurora-link")
+
+    def private_text(self, directory: str, module: str) -> str:
+        """Where systemd keeps the directory (state, cache or logs) of a module, which has a user of its own."""
+        kind = {"state": "lib", "cache": "cache", "logs": "log"}[directory]
+        return f"{self.prefix}/var/{kind}/private/aurora/{module}"
+
+    def below(self, place: str) -> Path:
+        """An absolute path of the machine, as plans hold them."""
+        return self._at(place.lstrip("/"))
 
     def module_state(self, module: str) -> tuple[Path, ...]:
         """What is left of a removed module until it is purged.
 
         Its state, cache and logs where systemd keeps them, each private and public path; when its timer ran last
-        (systemd.timer(5), Persistent=); its credentials.
+        (systemd.timer(5), Persistent=); its credentials; which package of it was accepted.
         """
         return (
             *(
@@ -188,4 +261,5 @@ class Paths:
             ),
             self.root / "var/lib/systemd/timers" / f"stamp-aurora@{module}.timer",
             self.owner_credentials / module,
+            self.accepted / module,
         )

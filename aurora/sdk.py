@@ -1,4 +1,4 @@
-"""What the author of a Python module imports: readiness, watchdog, own directories, log.
+"""What the author of a Python module imports: readiness, watchdog, AuroraLink, own directories, log.
 
     from aurora import sdk
 
@@ -28,10 +28,15 @@ from sdnotify import SystemdNotifier
 
 from aurora.errors import NotFound
 
+TYPE_CHECKING = False  # to type checkers it is true, wherever it comes from; typing's own costs a tenth of a start
+if TYPE_CHECKING:
+    from aurora.link.client import LinkClient
+
 __all__ = [
     "alive",
     "cache_directory",
     "heartbeat",
+    "link",
     "log",
     "logs_directory",
     "ready",
@@ -187,6 +192,32 @@ class _StopSignal:
     def _close(self) -> None:
         os.close(self._read_fd)
         os.close(self._write_fd)
+
+
+# --- AuroraLink -------------------------------------------------------------------------------------------
+
+
+def link(*, timeout_sec: float = 15.0) -> LinkClient:
+    """A connection to AuroraLink, for as long as the body of a `with` runs.
+
+        with sdk.link() as link:
+            link.publish("site/wind", {"speed_m_s": 3.5})
+            link.subscribe("site/lamp")
+            link.serve("wind/now")
+            for message in link.messages(within_sec=1.0):
+                if message["type"] == "req":
+                    link.reply(message, 3.5)
+
+    What the module may do is in [link] of its manifest; the machine's owner may want some of it approved. Each call
+    waits for its answer, `timeout_sec` at most, as the hub may have to be started first; `messages` waits as long as
+    it is told: between two turns of `heartbeat()` that is, so that the watchdog is fed. NotFound where no hub listens,
+    Denied with the reason where the hub refuses, HostError when it goes: then connect again. auroralink(7) has the
+    protocol for other languages.
+    """
+    # Most modules talk with nobody, and JSON and sockets cost more than all else here.
+    from aurora.link.client import connect  # noqa: PLC0415  # see above
+
+    return connect(timeout_sec=timeout_sec)
 
 
 # --- own directories --------------------------------------------------------------------------------------

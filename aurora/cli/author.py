@@ -9,13 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from aurora.cli import render
-from aurora.emit import apparmor_text, timer_text, unit_text
+from aurora.emit import apparmor_text, mount_text, timer_text, unit_text
 from aurora.errors import NotFound, Refused, UsageError
 from aurora.identity import installed
 from aurora.manifest import Manifest, Schedule, to_json
 from aurora.names import NAME_RULE, is_module_name
 from aurora.paths import Paths
 from aurora.plan import Plan
+from aurora.plan.permissions import link_words
 from aurora.policy import Reach, reach
 from aurora.quantity import format_duration, format_score, format_share, format_size
 from aurora.runtime.author import make_module
@@ -26,7 +27,7 @@ from aurora.update.build import build_package
 from aurora.update.package import package_content
 from aurora.update.unpack import unpacked
 
-__all__ = ["check", "new", "pack", "plan"]
+__all__ = ["check", "new", "opened_source", "pack", "plan", "trial"]
 
 
 def new(arguments: SimpleNamespace) -> int:
@@ -40,10 +41,10 @@ def new(arguments: SimpleNamespace) -> int:
 
 def check(arguments: SimpleNamespace) -> int:
     """`auroractl check DIR|DEB`."""
-    with _source(arguments.source) as folder:
+    with opened_source(arguments.source) as folder:
         manifest = read_module(folder, shown=arguments.source)
         planner = Planner(Paths())
-        made = _trial(planner, manifest, arguments.source)
+        made = trial(planner, manifest, arguments.source)
         exposure = planner.exposure(manifest, made, file=arguments.source)
     found = reach(planner.policy(manifest), planner.granted(manifest))
     if arguments.json:
@@ -90,7 +91,8 @@ def _beyond(found: Reach, exposure: Exposure) -> str:
 
 
 @contextmanager
-def _source(text: str) -> Iterator[Path]:
+def opened_source(text: str) -> Iterator[Path]:
+    """The folder of a module that is named by its folder or its package, while the body runs."""
     if text.endswith(".deb"):
         with unpacked(Path(text)) as folder:
             yield folder
@@ -98,7 +100,7 @@ def _source(text: str) -> Iterator[Path]:
         yield Path(text)
 
 
-def _trial(planner: Planner, manifest: Manifest, shown: str) -> Plan:
+def trial(planner: Planner, manifest: Manifest, shown: str) -> Plan:
     """The plan that the module would have, were it installed."""
     folder = str(Paths().modules / manifest.name / "a")
     return planner.plan(manifest, identity=installed(manifest.name), folder=folder, file=shown)
@@ -108,8 +110,9 @@ def plan(arguments: SimpleNamespace) -> int:
     """`auroractl plan NAME|DIR`."""
     manifest, made = _subject(arguments.subject)
     if arguments.unit:
-        timer = timer_text(made)
-        render.emit(unit_text(made) + (f"\n# {made.started}\n{timer}" if timer else ""))
+        beside = [(volume.unit, mount_text(volume, made.module)) for volume in made.volumes]
+        beside += [(made.started, timer_text(made))] if made.timer else []
+        render.emit("\n".join([unit_text(made), *(f"# {unit}\n{text}" for unit, text in beside)]))
     elif arguments.apparmor:
         if made.profile is None:
             raise Refused("print the profile", "this machine has no AppArmor and its owner accepts that")
@@ -124,9 +127,9 @@ def plan(arguments: SimpleNamespace) -> int:
 def _subject(text: str) -> tuple[Manifest, Plan]:
     paths = Paths()
     if text.endswith(".deb") or "/" in text or (Path(text).is_dir() and read_record(paths, text) is None):
-        with _source(text) as folder:
+        with opened_source(text) as folder:
             manifest = read_module(folder, shown=text)
-        return manifest, _trial(Planner(paths), manifest, text)
+        return manifest, trial(Planner(paths), manifest, text)
     record = require(paths, text)
     manifest = read_module(Path(record.folder(paths)), owner=owner_file(paths, text))
     return manifest, plan_of(paths, Planner(paths), record)
@@ -159,6 +162,12 @@ def _summary(manifest: Manifest, made: Plan) -> str:
         ("restart", "no" if restart.policy == "no" else f"{restart.policy}, after {delays}; {give_up}"),
         ("safe state", _safe_state(made)),
         ("writes", ", ".join(d for d in made.writable if "/private/" not in d) or "nothing but its own /tmp"),
+        (
+            "disk",
+            ", ".join(f"{v.directory} at most {format_size(v.size_bytes)}" for v in made.volumes if v.image)
+            or "no limit",
+        ),
+        ("link", "; ".join(link_words(manifest.link)) or "not let in"),
         ("sandbox", ", ".join((manifest.sandbox.policy, *manifest.sandbox.grants))),
     ]
     if made.unenforced:

@@ -6,6 +6,7 @@ import os
 from types import SimpleNamespace
 
 from aurora.cli import render
+from aurora.errors import AuroraError
 from aurora.host.dbus import connect
 from aurora.paths import Paths
 from aurora.runtime.apply import apply as make_equal
@@ -17,28 +18,46 @@ def apply(arguments: SimpleNamespace) -> int:
     """`auroractl apply`."""
     done = make_equal(Paths(), connect())
     problems = [*done.problems, *(one.problem for one in done.outcomes if one.problem is not None)]
+    if done.purged:
+        from aurora.cli.durable import forget_kept  # noqa: PLC0415  # hardly any run purges a module
+
+        try:
+            forget_kept(Paths(), done.purged)
+        except AuroraError as error:
+            problems += error.problems
+    resumed = done.resumed
+    ended = None if resumed is None else {"modules": list(resumed.modules), "end": resumed.end}
     if arguments.json:
         render.dump(
             {
                 "removed": done.removed,
                 "staged": done.staged,
+                "withheld": list(done.withheld),
+                "resumed": ended,
                 "steps": [
                     {"action": one.step.action, "module": one.step.module, "ok": one.problem is None}
                     for one in done.outcomes
                 ],
                 "problems": [problem.to_json() for problem in problems],
+                "warnings": [problem.to_json() for problem in done.warnings],
             }
         )
     for name in done.staged:
         render.tell(f"{name} was taken in from its package")
+    if resumed is not None:
+        render.tell(f"an interrupted update of {', '.join(resumed.modules)} was ended: {resumed.end}")
+    for name in done.withheld:
+        render.tell(f"{name} stays as it is: the version of its package is refused or held (auroractl update status)")
     for name in done.removed:
         render.tell(f"{name} was removed")
     for one in done.outcomes:
         if one.problem is None:
             render.tell(f"{one.step.module}: {one.step.action} done")
-    # In the journal a problem is an error (sd-daemon(3)); a terminal needs no telling.
-    prefix = "<3>" if "JOURNAL_STREAM" in os.environ else ""
-    for problem in problems:
-        for line in f"auroractl: {problem}".splitlines():
-            render.tell(prefix + line)
+    # In the journal a problem is an error, and a warning one (sd-daemon(3)); a terminal needs no telling.
+    in_journal = "JOURNAL_STREAM" in os.environ
+    said = [("<3>", f"auroractl: {problem}") for problem in problems]
+    said += [("<4>", f"auroractl: warning: {problem.why}, at {problem.where}") for problem in done.warnings]
+    for prefix, text in said:
+        for line in text.splitlines():
+            render.tell((prefix if in_journal else "") + line)
     return os.EX_SOFTWARE if problems else 0

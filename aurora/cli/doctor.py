@@ -10,9 +10,10 @@ from aurora.cli import render
 from aurora.host.dbus import connect
 from aurora.host.survey import read_survey
 from aurora.paths import Paths
+from aurora.policy import SIGNATURES_OFF, SIGNATURES_REQUIRED, SIGNATURES_WARN
 from aurora.runtime.abilities import Ability, abilities
 from aurora.runtime.doctor import Examined, examine
-from aurora.runtime.folders import Planner
+from aurora.runtime.folders import Planner, owner_settings
 from aurora.runtime.records import read_records, require
 from aurora.runtime.verdict import Row, Verdict
 
@@ -28,14 +29,16 @@ def doctor(arguments: SimpleNamespace) -> int:
     records = [require(paths, name) for name in names] or [one for one in read_records(paths) if one.installed]
     survey = read_survey(paths)
     machine = abilities(survey, Planner(paths).facts)
+    signatures = owner_settings(paths).signatures
     modules = examine(paths, connect(), records) if records else []
     good = all(module.good for module in modules)
     unread = any(row.verdict is Verdict.NOT_READ for module in modules for row in module.rows)
     if arguments.json:
-        render.dump(_document(machine, modules, good=good))
+        render.dump(_document(machine, modules, signatures, good=good))
     else:
         if not names:
             render.emit(_machine(machine))
+            render.emit(f"signatures of packages: {_SIGNATURES[signatures]}")
         for module in modules:
             render.emit("\n" * (not names or module is not modules[0]) + _module(module, every=bool(names)))
     if unread and os.geteuid() != 0:
@@ -43,9 +46,12 @@ def doctor(arguments: SimpleNamespace) -> int:
     return 0 if good else EXIT_NOT_AS_DECLARED
 
 
-def _document(machine: Sequence[Ability], modules: Sequence[Examined], *, good: bool) -> dict[str, object]:
+def _document(
+    machine: Sequence[Ability], modules: Sequence[Examined], signatures: str, *, good: bool
+) -> dict[str, object]:
     return {
         "as_declared": good,
+        "signatures": signatures,
         "machine": [ability._asdict() for ability in machine],
         "modules": [
             {
@@ -59,6 +65,11 @@ def _document(machine: Sequence[Ability], modules: Sequence[Examined], *, good: 
     }
 
 
+_SIGNATURES = {
+    SIGNATURES_REQUIRED: "required; one that is not accepted is refused (core.toml)",
+    SIGNATURES_WARN: "warn; one that is not accepted is told, and taken (core.toml)",
+    SIGNATURES_OFF: 'off; signatures = "required" in /etc/aurora/core.toml refuses packages that are not signed',
+}
 _ABLE = {True: "yes", False: "no", None: "not known"}
 
 

@@ -2,26 +2,26 @@
 
     python3 -m aurora.cli.documents OUTDIR POLICIES
 
-writes auroractl.1, aurora.module.5 and the completions for bash, zsh and fish into OUTDIR.
+writes auroractl.1, aurora.module.5, auroralink.7, aurora-edge.1 and the completions for bash, zsh and fish into OUTDIR.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
-import textwrap
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from aurora import __version__
 from aurora.cli.completion import completion_bash, completion_fish, completion_zsh, shown_value
+from aurora.cli.link_pages import man_edge, man_link
+from aurora.cli.places import FILES
+from aurora.cli.roff import bold, code, escape, italic, page, prose, references, tagged
 from aurora.cli.verbs import GROUPS, VERBS, Argument, Verb
 from aurora.errors import AuroraError
 from aurora.manifest.schema import KEYS, MANIFEST_MAX_BYTES, OLDER_KEYS, REQUIRED, Key
 from aurora.paths import Paths
-from aurora.policy import ARGUMENTS, FILE_MAX_BYTES, OWNER_FEATURES, Catalogue, read_catalogue
+from aurora.policy import ARGUMENTS, FILE_MAX_BYTES, Catalogue, read_catalogue
 from aurora.quantity import format_duration, format_share, format_size
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "completion_bash",
     "completion_fish",
     "completion_zsh",
-    "escape",
     "main",
     "man_auroractl",
     "man_module",
@@ -41,57 +40,6 @@ __all__ = [
 EXIT_DOWN = 3  # aurora.cli.status, .main and .doctor say the same; a test compares. Their imports need systemd.
 EXIT_INTERRUPTED = 130
 EXIT_NOT_AS_DECLARED = 1
-LINE_MAX_CHARS = 78
-
-_SPECIAL = {"\\": r"\e", "-": r"\-", "'": r"\(aq", "`": r"\(ga", "^": r"\(ha", "~": r"\(ti", '"': r"\(dq"}
-
-
-# The language of manual pages, roff
-
-
-def escape(text: str) -> str:
-    """`text` as man(7) shows it character by character, in ASCII."""
-    return "".join(_SPECIAL.get(char, char if char.isascii() else f"\\[u{ord(char):04X}]") for char in text)
-
-
-def _prose(text: str) -> list[str]:
-    """Lines of running text: each sentence begins one, as roff wants it."""
-    lines: list[str] = []
-    for sentence in re.split(r"(?<=[.!?]) +(?=[A-Z])", escape(text)):
-        lines += textwrap.wrap(sentence, LINE_MAX_CHARS, break_long_words=False, break_on_hyphens=False)
-    return [rf"\&{line}" if line.startswith(".") else line for line in lines]
-
-
-def _tagged(tag: str, text: Iterable[str]) -> list[str]:
-    return [".TP", tag, *text]
-
-
-def _code(lines: Iterable[str]) -> list[str]:
-    shown = (escape(line) for line in lines)
-    return [".PP", ".RS 4", ".nf", *(rf"\&{line}" if line.startswith(".") else line for line in shown), ".fi", ".RE"]
-
-
-def _bold(text: str) -> str:
-    return rf"\fB{escape(text)}\fR"
-
-
-def _italic(text: str) -> str:
-    return rf"\fI{escape(text)}\fR"
-
-
-def _references(*names: tuple[str, int]) -> list[str]:
-    last = len(names) - 1
-    return [
-        f".BR {escape(name)} ({section})" + ("" if at == last else " ,") for at, (name, section) in enumerate(names)
-    ]
-
-
-def _page(title: str, section: int, date: str, body: Iterable[str]) -> str:
-    head = [
-        r".\" Made from the program's own tables when the package is built.",
-        f'.TH {escape(title.upper())} {section} {date} "aurora\\-core {__version__}" "AuroraOS Core"',
-    ]
-    return "\n".join([*head, *body]) + "\n"
 
 
 # The page of the program
@@ -99,31 +47,31 @@ def _page(title: str, section: int, date: str, body: Iterable[str]) -> str:
 
 def _flag(argument: Argument) -> str:
     value = shown_value(argument)
-    flags = ", ".join(_bold(flag) for flag in argument.flags)
-    return f"{flags} {_italic(value)}" if value else flags
+    flags = ", ".join(bold(flag) for flag in argument.flags)
+    return f"{flags} {italic(value)}" if value else flags
 
 
 def _signature(verb: Verb) -> str:
-    words = [_bold(verb.name)]
+    words = [bold(verb.name)]
     for argument in verb.arguments:
         value = shown_value(argument)
         if argument.flags:
-            word = _bold(argument.flags[0]) + (f" {_italic(value)}" if value else "")
+            word = bold(argument.flags[0]) + (f" {italic(value)}" if value else "")
         else:
-            word = _italic(value) + ("..." if argument.many else "")
+            word = italic(value) + ("..." if argument.many else "")
         words.append(f"[{word}]" if argument.flags or argument.optional else word)
     return " ".join(words)
 
 
 def _verb(verb: Verb) -> list[str]:
-    lines = [*_tagged(_signature(verb), _prose(verb.description)), ".RS"]
+    lines = [*tagged(_signature(verb), prose(verb.description)), ".RS"]
     for argument in verb.arguments:
         about = argument.help[0].upper() + argument.help[1:]
         if argument.default is not None:
             about += f"; {'here' if argument.default == '.' else argument.default} when left out"
-        lines += _tagged(_flag(argument) if argument.flags else _italic(shown_value(argument)), _prose(about + "."))
+        lines += tagged(_flag(argument) if argument.flags else italic(shown_value(argument)), prose(about + "."))
     if verb.example:
-        lines += [".PP", "Example:", _bold(verb.example)]
+        lines += [".PP", "Example:", bold(verb.example)]
     return [*lines, ".RE"]
 
 
@@ -140,43 +88,14 @@ def _exit_status() -> Iterator[str]:
         rows.setdefault(error.exit_status, []).append(about)
     rows[EXIT_INTERRUPTED] = ["Interrupted from the keyboard."]
     for status in sorted(rows):
-        yield from _tagged(_bold(str(status)), [line for about in rows[status] for line in _prose(about)])
-
-
-_FILES: tuple[tuple[str, str], ...] = (
-    ("package_modules", "What module packages bring: one folder each."),
-    (
-        "owner_core",
-        "The owner's word on the core itself. accept_unenforced is a list of features that modules may go without"
-        f" where this machine lacks them: {', '.join(sorted(OWNER_FEATURES))}. Without it such a module is refused."
-        ' exposure_max = "3.0" refuses modules with a higher exposure score, grants_never = ["cap:*",'
-        ' "network.internet"] those that ask for such a grant (:* stands for all of that name), policies_never ='
-        ' ["trusted"] those under such a policy: when they are checked, installed and started, at boot too. What runs'
-        " when the file is changed goes on until it is stopped.",
-    ),
-    ("owner_policies", "The owner's policies; one of a package's name replaces it."),
-    (
-        "owner_modules",
-        "NAME.toml is the owner's file for a module: keys of its manifest, which they replace. A module package brings"
-        " an empty one, and the module's state is kept until it is purged.",
-    ),
-    ("owner_credentials", "Secrets of modules, for root alone."),
-    ("policies", "The package's policies and grants."),
-    ("template", "What new copies."),
-    ("records", "What is installed, and what starts at boot."),
-    ("modules", "The modules as they run."),
-    ("incidents", "The last failures of each module, with their last log lines; for those who may read the journal."),
-    ("cache", "Compiled AppArmor profiles."),
-    ("runtime", "What is true until the next boot."),
-)
-"""Property of `Paths` and what is there."""
+        yield from tagged(bold(str(status)), [line for about in rows[status] for line in prose(about)])
 
 
 def _files() -> Iterator[str]:
     paths = Paths()
-    for name, about in _FILES:
-        yield from _tagged(_italic(str(getattr(paths, name))), _prose(about))
-    yield from _tagged(_italic("/usr/share/aurora/examples"), _prose("Example modules."))
+    for name, about in FILES:
+        yield from tagged(italic(str(getattr(paths, name))), prose(about))
+    yield from tagged(italic("/usr/share/aurora/examples"), prose("Example modules."))
 
 
 _FIRST_STEPS = (
@@ -196,15 +115,15 @@ _AS_PACKAGE = (
 def man_auroractl(date: str = "") -> str:
     """auroractl(1); `date` is its day, YYYY-MM-DD."""
     body = [".SH NAME", r"auroractl \- run small programs boxed, capped and watched by systemd"]
-    body += [".SH SYNOPSIS", f"{_bold('auroractl')} {_italic('VERB')} [{_italic('ARGUMENT')} ...]"]
+    body += [".SH SYNOPSIS", f"{bold('auroractl')} {italic('VERB')} [{italic('ARGUMENT')} ...]"]
     body += [".SH DESCRIPTION"]
-    body += _prose(
+    body += prose(
         "A module is a folder with a manifest, described in aurora.module(5), and a program. auroractl gives each"
         " module a unit of its own, aurora@NAME.service, with limits, a sandbox, a system call filter and an"
         " AppArmor profile, and leaves running, restarting and logging to systemd. systemctl and journalctl work on it"
         " as on any unit: stop, start, restart and edit too. Nothing of AuroraOS Core stays resident."
     )
-    body += [".PP", *_prose("Data goes to standard output, everything else to standard error.")]
+    body += [".PP", *prose("Data goes to standard output, everything else to standard error.")]
     body += [r"With \fB\-\-json\fR the data is JSON; then errors are printed there too."]
     for group, title in GROUPS:
         body.append(f".SH {escape(title.upper())}")
@@ -212,19 +131,19 @@ def man_auroractl(date: str = "") -> str:
             if verb.group == group:
                 body += _verb(verb)
     body += [".SH OPTIONS"]
-    body += _tagged(rf"{_bold('-h')}, {_bold('--help')}", _prose("Print help; after a verb, that of the verb."))
-    body += _tagged(_bold("--version"), _prose("The same as the verb version."))
+    body += tagged(rf"{bold('-h')}, {bold('--help')}", prose("Print help; after a verb, that of the verb."))
+    body += tagged(bold("--version"), prose("The same as the verb version."))
     body += [".SH EXIT STATUS", *_exit_status()]
-    body += [".PP", *_prose("run ends with the status of the program that it ran.")]
+    body += [".PP", *prose("run ends with the status of the program that it ran.")]
     body += [".SH FILES", *_files()]
-    body += [".SH EXAMPLES", "From nothing to a module that starts at boot:", *_code(_FIRST_STEPS)]
-    body += [".PP", "The same module as a package, and all of it removed again:", *_code(_AS_PACKAGE)]
+    body += [".SH EXAMPLES", "From nothing to a module that starts at boot:", *code(_FIRST_STEPS)]
+    body += [".PP", "The same module as a package, and all of it removed again:", *code(_AS_PACKAGE)]
     body += [".SH SEE ALSO"]
-    body += _references(
+    body += references(
         ("aurora.module", 5), ("systemctl", 1), ("journalctl", 1), ("systemd.exec", 5),
         ("systemd.resource-control", 5), ("apparmor", 7),
     )  # fmt: skip
-    return _page("auroractl", 1, date, body)
+    return page("auroractl", 1, date, body)
 
 
 # The page of the manifest
@@ -260,12 +179,12 @@ def _means(key: Key, text: str, value: object) -> bool:
 
 
 def _key(key: Key) -> list[str]:
-    tag = f"{_italic('VARIABLE')} = {_italic('text')}" if key.name == "*" else f"{_bold(key.name)} ({escape(key.type)})"
-    lines = [*_tagged(tag, _prose(key.doc)), ".RS"]
+    tag = f"{italic('VARIABLE')} = {italic('text')}" if key.name == "*" else f"{bold(key.name)} ({escape(key.type)})"
+    lines = [*tagged(tag, prose(key.doc)), ".RS"]
     if key.bound:
-        lines += [".PP", *_prose(f"Bounds: {key.bound}.")]
+        lines += [".PP", *prose(f"Bounds: {key.bound}.")]
     example = key.example if key.name == "*" else f"{key.name} = {key.example}"
-    lines += [".PP", *_prose(f"Default: {shown_default(key)}."), "Example:", _bold(example)]
+    lines += [".PP", *prose(f"Default: {shown_default(key)}."), "Example:", bold(example)]
     return [*lines, ".RE"]
 
 
@@ -276,13 +195,13 @@ def _catalogue(catalogue: Catalogue) -> Iterator[str]:
     if catalogue.grants:
         yield ".SS Grants"
         kinds = ", ".join(f"{row.word} {row.doc}" for row in ARGUMENTS.values())
-        yield from _prose(f"In these names, a word in capitals stands for what the manifest writes there: {kinds}.")
+        yield from prose(f"In these names, a word in capitals stands for what the manifest writes there: {kinds}.")
         yield from _described((one.name, one.description) for one in catalogue.grants.values())
 
 
 def _described(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
     for name, description in sorted(rows):
-        yield from _tagged(_bold(name), _prose(description.replace("$", "") + "."))
+        yield from tagged(bold(name), prose(description.replace("$", "") + "."))
 
 
 _EXAMPLE = (
@@ -305,12 +224,32 @@ _EXAMPLE = (
 _OLDER_EXAMPLE = ('{"name": "my-sensor", "version": "1.0.0", "entry": "run.py", "description": "Reads a sensor"}',)
 
 
+_BUDGETS = (
+    "A directory with a budget is a file system of its own, in an image that is mounted from the module's first start"
+    " until the machine goes down or the module is removed. A module does not run while its volume is not mounted."
+    " The kernel refuses what would go beyond the budget with ENOSPC. Files are counted too, one for each 16K of the"
+    " budget and at least 1024. The module reads its budgets in bytes in AURORA_STATE_MAX, AURORA_CACHE_MAX and"
+    " AURORA_LOGS_MAX.",
+    "The image takes from the machine's disk what is stored in it, and about a tenth of a small budget, less of a"
+    " large one, for the file system itself. Nothing is set aside: budgets may add up to more than the disk has. Where"
+    " the disk is full before the budget is, writes fail as on a full disk, and the volume may turn read-only;"
+    " auroractl restart then checks it and mounts it anew.",
+    "A budget can change, come or go with a new version or the owner's file. What is stored is then copied into a new"
+    " image, or into a plain directory, while the module is stopped: the disk needs room for both. A budget below what"
+    " is stored is refused. An interruption leaves the old or the new, whole. A volume that somebody else uses, such as"
+    " a shell in it, is not changed or removed.",
+    "Under the policy strict, /tmp, /var/tmp, /dev/shm and the runtime directory are the module's own, in memory,"
+    " bounded, and counted as its memory.",
+)
+"""Paragraphs on disk budgets."""
+
+
 def man_module(catalogue: Catalogue | None = None, date: str = "") -> str:
     """aurora.module(5), with the policies and grants of `catalogue`; `date` is its day, YYYY-MM-DD."""
     body = [".SH NAME", r"aurora.module \- the manifest of an AuroraOS module"]
-    body += [".SH SYNOPSIS", _italic("module.toml"), ".br", _italic("module.json")]
+    body += [".SH SYNOPSIS", italic("module.toml"), ".br", italic("module.json")]
     body += [".SH DESCRIPTION"]
-    body += _prose(
+    body += prose(
         "A module is a folder that holds its manifest, module.toml, its program, and what the program reads. The"
         " manifest is TOML in UTF-8, in the tables below. A key that is not listed here is refused, as is a value"
         " beyond its bounds; auroractl check names every fault with file, line, key and remedy. Sizes are written as"
@@ -323,19 +262,21 @@ def man_module(catalogue: Catalogue | None = None, date: str = "") -> str:
             table = key.table
             body.append(f".SH [{escape(table)}]")
         body += _key(key)
+    for head, text in zip((".SH DISK BUDGETS", *[".PP"] * len(_BUDGETS)), _BUDGETS, strict=False):
+        body += [head, *prose(text)]
     if catalogue is not None:
-        body += [".SH POLICIES AND GRANTS", *_prose("The owner can add policies, and replace these.")]
+        body += [".SH POLICIES AND GRANTS", *prose("The owner can add policies, and replace these.")]
         body += _catalogue(catalogue)
     body += [".SH THE OLDER MANIFEST"]
-    body += _prose(
+    body += prose(
         f"A folder with module.json in place of module.toml runs as it is. It holds {', '.join(OLDER_KEYS)}, each with"
         " the meaning that it has in [module], and nothing else; every other key has its default."
     )
-    body += [".SH EXAMPLES", *_prose("A program in Python that says when it is up and that it is alive:")]
-    body += _code(_EXAMPLE)
-    body += [".PP", "An older manifest:", *_code(_OLDER_EXAMPLE)]
-    body += [".SH SEE ALSO", *_references(("auroractl", 1), ("systemd.service", 5), ("systemd.exec", 5))]
-    return _page("aurora.module", 5, date, body)
+    body += [".SH EXAMPLES", *prose("A program in Python that says when it is up and that it is alive:")]
+    body += code(_EXAMPLE)
+    body += [".PP", "An older manifest:", *code(_OLDER_EXAMPLE)]
+    body += [".SH SEE ALSO", *references(("auroractl", 1), ("systemd.service", 5), ("systemd.exec", 5))]
+    return page("aurora.module", 5, date, body)
 
 
 # Writing them
@@ -354,6 +295,8 @@ def main(argv: Sequence[str]) -> int:
     documents = {
         "auroractl.1": man_auroractl(date),
         "aurora.module.5": man_module(catalogue, date),
+        "auroralink.7": man_link(date),
+        "aurora-edge.1": man_edge(date),
         "bash/auroractl": completion_bash(),
         "zsh/_auroractl": completion_zsh(),
         "fish/auroractl.fish": completion_fish(),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from types import SimpleNamespace
 
 from aurora.cli import render
-from aurora.errors import Denied, UsageError
+from aurora.errors import UsageError
+from aurora.host.caller import end_by_interrupt, require_root
 from aurora.host.dbus import connect
 from aurora.paths import Paths
 from aurora.runtime.execute import Sight
@@ -21,12 +20,10 @@ def execute(arguments: SimpleNamespace) -> int:
     """`auroractl exec NAME -- CMD`."""
     if arguments.root and arguments.outside:
         raise UsageError("choose what the command sees", "--root and --outside exclude one another")
-    if os.geteuid() != 0:
-        raise Denied("run a command where a module is", "only root may", remedy="sudo")
+    require_root("run a command where a module is")
     sight = Sight.ROOT if arguments.root else Sight.OUTSIDE if arguments.outside else Sight.MODULE
     # Until the command runs, a closed terminal and a kill end this as Ctrl-C does; then they are the command's.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    end_by_interrupt()
     sys.stdout.flush()
     ended = run_there(Paths(), connect(), arguments.name, arguments.command, sight=sight)
     if ended.with_module:

@@ -132,7 +132,7 @@ def age(seconds: int) -> str:
 
 
 def memory(used_bytes: int | None, max_bytes: int | None) -> str:
-    """Memory in use against its limit."""
+    """Memory or disk space in use against its limit."""
     used = "-" if used_bytes is None else format_size(used_bytes, exact=False)
     return used if max_bytes is None else f"{used} of {format_size(max_bytes, exact=False)}"
 

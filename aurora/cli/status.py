@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["listing", "status"]
 
-SPARE = ("VERSION", "TASKS", "CPU", "SINCE")
+SPARE = ("VERSION", "TASKS", "DISK", "CPU", "SINCE")
 """Columns that a narrow terminal does without, in this order; the full view has them all."""
 EXIT_DOWN = 3  # what systemctl status gives for a unit that is not running (LSB)
 
@@ -35,7 +35,7 @@ def status(arguments: SimpleNamespace) -> int:
         render.tell("no module is installed; auroractl install DIR installs one")
     else:
         rows = [_row(one) for one in found]
-        head = ("MODULE", "VERSION", "STATE", "SINCE", "MEMORY", "CPU", "TASKS", "RESTARTS", "NOTE")
+        head = ("MODULE", "VERSION", "STATE", "SINCE", "MEMORY", "CPU", "TASKS", "DISK", "RESTARTS", "NOTE")
         colours = [_colour(one) for one in found]
         render.emit(render.table(head, rows, colours, columns=render.width(), spare=SPARE))
     return 0 if all(one.up for one in found if one.enabled or one.active == "failed") else EXIT_DOWN
@@ -91,6 +91,7 @@ def _row(one: Status) -> tuple[str, ...]:
         render.memory(usage.memory_bytes, usage.memory_max_bytes) if one.up else "-",
         render.cpu(usage.cpu_usec, usage.cpu_share_usec) if one.up else "-",
         tasks if usage.tasks_max is None else f"{tasks} of {usage.tasks_max}",
+        ", ".join(render.memory(space.used_bytes, space.max_bytes) for space in one.disk) or "-",
         str(one.restarts), "; ".join(_notes(one)),
     )  # fmt: skip
 
@@ -98,6 +99,7 @@ def _row(one: Status) -> tuple[str, ...]:
 def _document(one: Status) -> dict[str, object]:
     document = one._asdict()
     document["usage"] = one.usage._asdict()
+    document["disk"] = [disk._asdict() for disk in one.disk]
     document["up"] = one.up
     return document
 
@@ -134,6 +136,7 @@ def _one(one: Status, *, as_json: bool) -> int:
             ("cpu", render.cpu(usage.cpu_usec, usage.cpu_share_usec)),
             ("tasks", f"{usage.tasks} of {usage.tasks_max or 'any number'}"),
         ]
+    lines += [(space.directory + " disk", render.memory(space.used_bytes, space.max_bytes)) for space in one.disk]
     lines.append(("restarts", str(one.restarts)))
     if failure is not None:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(failure.realtime_usec / 1_000_000))

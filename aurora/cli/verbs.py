@@ -5,82 +5,12 @@ A verb's code is imported when it is called, not before, so that a short verb co
 
 from __future__ import annotations
 
-from aurora.value import Value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from aurora.cli.verb import JSON, MODULE, MODULES, Argument, Takes, Verb, split_command
+from aurora.cli.verbs_link import LINK
+from aurora.cli.verbs_signing import SIGNING
+from aurora.cli.verbs_update import UPDATE
 
 __all__ = ["GROUPS", "INTERNAL", "VERBS", "Argument", "Takes", "Verb", "families", "split_command"]
-
-
-class Takes:
-    """What an argument is, for completion."""
-
-    NOTHING = "nothing"
-    """A switch."""
-    MODULE = "module"
-    """The name of an installed module."""
-    FOLDER = "folder"
-    PACKAGE = "package"
-    """A .deb file."""
-    SOURCE = "source"
-    """A folder or a .deb file."""
-    SUBJECT = "subject"
-    """An installed module, a folder or a .deb file."""
-    TEXT = "text"
-    CHOICE = "choice"
-    """One of the row's `choices`."""
-    NUMBER = "number"
-    POLICY = "policy"
-    """The name of a policy."""
-    COMMAND = "command"
-    """A program and its arguments: every word after --, as it stands. A verb's last argument."""
-
-
-class Argument(Value):
-    """A positional argument (no flags) or an option."""
-
-    name: str
-    help: str
-    takes: str
-    """One of `Takes`."""
-    flags: tuple[str, ...] = ()
-    many: bool = False
-    """Zero or more when `optional`, one or more otherwise."""
-    optional: bool = False
-    default: str | None = None
-    choices: tuple[str, ...] = ()
-
-
-class Verb(Value):
-    """A row: what `auroractl NAME` does and which code does it."""
-
-    name: str
-    """One word, or two such as `policy list`: then the first is a family, and no verb has it as its whole name."""
-    group: str
-    summary: str
-    """One line, for the list of verbs."""
-    description: str
-    """What it does, what it changes, and what its exit status means where that is special."""
-    code: str
-    """module:function; the function takes the parsed arguments and returns the exit status."""
-    arguments: tuple[Argument, ...] = ()
-    example: str = ""
-
-    @property
-    def command(self) -> Argument | None:
-        """The argument that takes every word after --."""
-        last = self.arguments[-1] if self.arguments else None
-        return last if last is not None and last.takes == Takes.COMMAND else None
-
-
-def split_command(verb: Verb, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The words for the verb itself, and those of the command after the first -- where the verb takes one."""
-    if verb.command is None or "--" not in words:
-        return list(words), []
-    at = list(words).index("--")
-    return list(words[:at]), list(words[at + 1 :])
 
 
 GROUPS: tuple[tuple[str, str], ...] = (
@@ -88,12 +18,10 @@ GROUPS: tuple[tuple[str, str], ...] = (
     ("run", "Start and stop"),
     ("have", "Install and remove"),
     ("make", "Write a module"),
+    ("sign", "Sign and trust packages"),
+    ("link", "Talk with modules"),
     ("core", "The core itself"),
 )
-
-JSON = Argument("json", "print JSON for programs", Takes.NOTHING, ("--json",))
-_MODULE = Argument("name", "the module", Takes.MODULE)
-_MODULES = Argument("names", "the modules", Takes.MODULE, many=True)
 
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -114,7 +42,7 @@ VERBS: tuple[Verb, ...] = (
         "Prints the module's lines from the journal, oldest first.",
         "aurora.cli.logs:logs",
         (
-            _MODULE,
+            MODULE,
             Argument("follow", "go on printing new lines until interrupted", Takes.NOTHING, ("-f", "--follow")),
             Argument("lines", "how many of the last lines", Takes.NUMBER, ("-n", "--lines"), default="50"),
             JSON,
@@ -143,7 +71,7 @@ VERBS: tuple[Verb, ...] = (
         " The last 20 incidents of a module are kept on disk, also where the journal does not outlive a boot. Exit"
         " status 0 when nothing failed, 3 when there is a failure to explain.",
         "aurora.cli.why:why",
-        (_MODULE, Argument("all", "list all incidents that are kept", Takes.NOTHING, ("--all",)), JSON),
+        (MODULE, Argument("all", "list all incidents that are kept", Takes.NOTHING, ("--all",)), JSON),
         "auroractl why hello",
     ),
     Verb(
@@ -161,30 +89,30 @@ VERBS: tuple[Verb, ...] = (
         "start", "run", "start modules and wait until they are up",
         "Starts each module from its current plan and waits until it is up. A start that fails says why and leaves"
         " nothing running. A module that is up already is left alone.",
-        "aurora.cli.control:start", (_MODULES,), "auroractl start hello",
+        "aurora.cli.control:start", (MODULES,), "auroractl start hello",
     ),
     Verb(
         "stop", "run", "stop modules",
         "Stops each module and waits until it is gone. One that is enabled starts again at boot.",
-        "aurora.cli.control:stop", (_MODULES,), "auroractl stop hello",
+        "aurora.cli.control:stop", (MODULES,), "auroractl stop hello",
     ),
     Verb(
         "restart", "run", "stop modules and start them from their current plans",
         "Like stop and start; what changed since the last start takes effect.",
-        "aurora.cli.control:restart", (_MODULES,), "auroractl restart hello",
+        "aurora.cli.control:restart", (MODULES,), "auroractl restart hello",
     ),
     Verb(
         "enable", "run", "start modules at boot",
         "Records that the modules start at boot; with --now starts them as well.",
         "aurora.cli.control:enable",
-        (_MODULES, Argument("now", "start them now as well", Takes.NOTHING, ("--now",))),
+        (MODULES, Argument("now", "start them now as well", Takes.NOTHING, ("--now",))),
         "auroractl enable --now hello",
     ),
     Verb(
         "disable", "run", "do not start modules at boot",
         "Records that the modules do not start at boot; with --now stops them as well.",
         "aurora.cli.control:disable",
-        (_MODULES, Argument("now", "stop them now as well", Takes.NOTHING, ("--now",))),
+        (MODULES, Argument("now", "stop them now as well", Takes.NOTHING, ("--now",))),
         "auroractl disable --now hello",
     ),
     Verb(
@@ -227,9 +155,10 @@ VERBS: tuple[Verb, ...] = (
         "Stops each module and removes it; its state stays unless --purge is given. A module that came as a package is"
         " removed through apt.",
         "aurora.cli.install:remove",
-        (_MODULES, Argument("purge", "remove its state, cache and logs too", Takes.NOTHING, ("--purge",))),
+        (MODULES, Argument("purge", "remove its state, cache and logs too", Takes.NOTHING, ("--purge",))),
         "sudo auroractl remove --purge hello",
     ),
+    *UPDATE,
     Verb(
         "credential set", "have", "give a module a secret",
         "Stores a credential that the module's manifest asks for, read from standard input, from a file, or typed in,"
@@ -237,7 +166,7 @@ VERBS: tuple[Verb, ...] = (
         " $CREDENTIALS_DIRECTORY when it starts. It is never an argument, in an environment or in the journal.",
         "aurora.cli.credential:store",
         (
-            _MODULE,
+            MODULE,
             Argument("credential", "its name in the manifest", Takes.TEXT),
             Argument("file", "take what is in this file", Takes.TEXT, ("--file",)),
             Argument("encrypt", "store it encrypted for this machine (systemd-creds)", Takes.NOTHING, ("--encrypt",)),
@@ -254,7 +183,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "credential remove", "have", "forget a module's secret",
         "Removes a stored credential. The module keeps what it was handed until it stops.",
-        "aurora.cli.credential:remove", (_MODULE, Argument("credential", "its name", Takes.TEXT)),
+        "aurora.cli.credential:remove", (MODULE, Argument("credential", "its name", Takes.TEXT)),
         "sudo auroractl credential remove uplink api-key",
     ),
     Verb(
@@ -288,6 +217,39 @@ VERBS: tuple[Verb, ...] = (
             JSON,
         ),
         "auroractl plan hello --unit",
+    ),
+    Verb(
+        "diff", "make", "show what a new version would newly be able to do",
+        "Compares a module with the installed one of its name, or with OTHER: grants, policy, limits, directories, the"
+        " program, and the directives and rules that come of them. Exit status 1 when the module may do or take more, 0"
+        " when it may not.",
+        "aurora.cli.diff:diff",
+        (
+            Argument("subject", "the new version: a folder, a .deb, or an installed module", Takes.SUBJECT),
+            Argument("other", "compare with this instead of the installed module", Takes.SUBJECT, optional=True),
+            JSON,
+        ),
+        "auroractl diff ./hello",
+    ),
+    Verb(
+        "learn", "make", "see what a module does, and propose the grants for it",
+        "Runs an installed module, or one in a folder (a path with a slash), LESS CONFINED for a time: what its sandbox"
+        " refuses is let through and logged. Then it runs as before, and the smallest grants for what it did are"
+        " printed as a change of module.toml, each with what was seen. The run ends by itself after its time, also when"
+        " this command is killed. With --apply the module is installed with that change, started, and watched enforced;"
+        " where something is refused that was not foreseen, it is put back. Exit status 70 when it did not come up or"
+        " the proof does not hold.",
+        "aurora.cli.learn:run",
+        (
+            Argument("subject", "an installed module, or a folder", Takes.SUBJECT),
+            Argument("box", "how long to look", Takes.TEXT, ("--for",), default="10min"),
+            Argument("apply", "write the proposal, and prove it", Takes.NOTHING, ("--apply",)),
+            Argument("watch", "how long to watch it enforced; as long as --for, if not given", Takes.TEXT,
+                     ("--watch",)),
+            Argument("yes", "run it less confined without asking", Takes.NOTHING, ("--yes",)),
+            JSON,
+        ),
+        "sudo auroractl learn hello --for 10min",
     ),
     Verb(
         "pack", "make", "make a Debian package of a module",
@@ -325,6 +287,8 @@ VERBS: tuple[Verb, ...] = (
         ),
         "auroractl policy diff strict network",
     ),
+    *SIGNING,
+    *LINK,
     Verb(
         "apply", "core", "make the machine equal to what is installed and enabled",
         "Takes in module packages that came or went, starts what is enabled and not up, restarts what changed and only"
@@ -340,16 +304,24 @@ VERBS: tuple[Verb, ...] = (
 
 INTERNAL: tuple[Verb, ...] = (
     Verb(
+        "apt-gate", "core", "judge what apt is about to install", "What debian/50aurora-core has apt run.",
+        "aurora.cli.gate:gate", (),
+    ),
+    Verb(
+        "hold-ports", "core", "hold a module to its ports", "What units/aurora-ports@.service runs.",
+        "aurora.cli.ports:hold_ports", (MODULE,),
+    ),
+    Verb(
         "incident", "core", "record a failure", "What units/aurora-incident@.service runs when a module has failed.",
         "aurora.cli.incident:incident",
         (Argument("instance", "the module, or NAME.safe for its safe state", Takes.TEXT),),
     ),
     Verb(
         "safe-state", "core", "bring a module into its safe state", "What units/aurora-safe-state@.service runs.",
-        "aurora.cli.safe_state:safe_state", (_MODULE,),
+        "aurora.cli.safe_state:safe_state", (MODULE,),
     ),
 )  # fmt: skip
-"""What our own units run: in no help, no completion and no manual page."""
+"""What our own units, and apt, run: in no help, no completion and no manual page."""
 
 
 def families() -> dict[str, list[Verb]]:

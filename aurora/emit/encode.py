@@ -7,10 +7,11 @@ import ipaddress
 
 from aurora.directives import CAPABILITIES, Kind, Value
 
-__all__ = ["CAPABILITY_BIT", "NAMESPACE_FLAG", "SIGNAL_NUMBER", "SIGNATURES", "bus_values", "system_calls"]
+__all__ = ["CAPABILITY_BIT", "NAMESPACE_FLAG", "SIGNAL_NUMBER", "SIGNATURES", "bus_values", "emptied", "system_calls"]
 
 SIGNATURES: dict[Kind, str] = {
     Kind.FLAG: "b",
+    Kind.SWITCH: "s",
     Kind.TEXT: "s",
     Kind.WORDS: "as",
     Kind.USEC: "t",
@@ -20,6 +21,7 @@ SIGNATURES: dict[Kind, str] = {
     Kind.MODE: "u",
     Kind.SHARE: "t",
     Kind.SYSCALLS: "(bas)",
+    Kind.UNLOGGED: "(bas)",
     Kind.FAMILIES: "(bas)",
     Kind.CAPABILITIES: "t",
     Kind.NAMESPACES: "t",
@@ -80,6 +82,9 @@ def bus_values(kind: Kind, value: Value, name: str = "") -> list[object]:
         return [_scalar(kind, value)]
     if kind is Kind.SYSCALLS:
         return [(allowed, words) for allowed, words in system_calls(value)]
+    if kind is Kind.UNLOGGED:
+        # The first list says what the rest is about: all calls but these are logged.
+        return [(not unlogged, words) for unlogged, words in system_calls(value)]
     return [_list(kind, value)]
 
 
@@ -98,6 +103,8 @@ def system_calls(words: tuple[str, ...]) -> list[tuple[bool, list[str]]]:
 
 
 def _scalar(kind: Kind, value: bool | int | str) -> object:
+    if kind is Kind.SWITCH and isinstance(value, bool):
+        return "yes" if value else "no"
     if kind is Kind.PROFILE:
         return (False, value)  # False: a profile that is not loaded fails the start
     if kind is Kind.ERRNO:
@@ -120,7 +127,7 @@ def _list(kind: Kind, words: tuple[str, ...]) -> object:
         case Kind.BINDS:
             return [(w.removeprefix("-"), w.removeprefix("-"), w.startswith("-"), _MS_REC) for w in words]
         case Kind.EMPTIED:
-            return [(word, "ro") for word in words]
+            return [emptied(word) for word in words]
         case Kind.SOCKETS:
             # Any family, any protocol; then how many ports from which on, of which 0 means all.
             return [(0, 0, 0, 0) if word == "any" else (0, 0, 1, int(word)) for word in words]
@@ -137,6 +144,12 @@ def _list(kind: Kind, words: tuple[str, ...]) -> object:
             return [(words[0], list(words), ["no-env-expand"])]
         case _:
             return list(words)
+
+
+def emptied(word: str) -> tuple[str, str]:
+    """Path and mount options of a word of `Kind.EMPTIED`."""
+    path, _, size = word.partition(":")
+    return (path, f"mode=1777,nosuid,nodev,{size}" if size else "ro")
 
 
 def _networks(word: str) -> list[tuple[int, list[int], int]]:

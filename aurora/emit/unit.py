@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from aurora.directives import DIRECTIVES, Directive, Kind, Value
-from aurora.emit.encode import SIGNATURES, bus_values, system_calls
+from aurora.emit.encode import SIGNATURES, bus_values, emptied, system_calls
 from aurora.plan import Plan
 from aurora.quantity import format_share
 
@@ -97,10 +97,12 @@ def _text_values(row: Directive, value: Value) -> list[str]:
         return [_text_scalar(kind, value)]
     if kind is Kind.SYSCALLS:
         return [("" if allowed else "~") + " ".join(words) for allowed, words in system_calls(value)]
+    if kind is Kind.UNLOGGED:
+        return [("~" if unlogged else "") + " ".join(words) for unlogged, words in system_calls(value)]
     if kind in (Kind.DEVICES, Kind.RATES, Kind.CREDENTIALS, Kind.SOCKETS):
         return [word.replace("%", "%%") for word in value]
     if kind is Kind.EMPTIED:
-        return [" ".join(f"{word}:ro" for word in value)]
+        return [" ".join(":".join(emptied(word)) for word in value)]
     if kind is Kind.COMMAND:
         return [":" + " ".join(_quoted(word) for word in value)]
     if row.section == "Unit":  # names of units, in which systemd.syntax(7) lets a backslash be one

@@ -10,5 +10,9 @@ screen    a terminal, all of it        stream    another program's output, held 
 calendar  systemd's calendar events    exposure  a unit's score
 netlink   the machine's networks      bpf       programs that hold a cgroup
 observe   a process and its cgroup    mounts    /proc/PID/mountinfo
-survey    what the machine has        syscalls  systemd's groups of system calls
+survey    what the machine has        syscalls  names and groups of system calls
+ports     ports that may be bound, as a program
+audit     the kernel's audit records as they come
+volume    images of file systems       space     what is mounted, and what it holds
+dpkg      what dpkg says of a package   caller    who called us: root? and how it ends us
 """

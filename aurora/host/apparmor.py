@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from aurora.errors import HostError
-from aurora.host.files import write_atomic
+from aurora.host.files import locked, write_atomic
 from aurora.host.process import run
 from aurora.paths import Paths
 
@@ -32,16 +32,24 @@ def load_profiles(paths: Paths, texts: Mapping[str, str]) -> None:
     A profile that the kernel holds with the same text is left alone. Replacing takes effect on running
     processes at once and never leaves one unconfined. Compiled profiles are cached across boots.
     """
-    loaded = loaded_profiles(paths)
-    wanted = {
-        name: text for name, text in texts.items() if name not in loaded or _content(paths.profiles / name) != text
-    }
-    if not wanted:
-        return
+    # A parser whose caller was killed goes on, and must not load its profiles after ours.
+    with locked(paths.profiles_lock) as lock:
+        loaded = loaded_profiles(paths)
+        wanted = {
+            name: text for name, text in texts.items() if name not in loaded or _content(paths.profiles / name) != text
+        }
+        if wanted:
+            _load(paths, wanted, lock)
+
+
+def _load(paths: Paths, wanted: Mapping[str, str], lock: int) -> None:
     sources = [_source(paths, name, text) for name, text in wanted.items()]
     cache = paths.cache / "apparmor"
     cache.mkdir(parents=True, exist_ok=True)
-    run([_PARSER, "--replace", "--write-cache", f"--cache-loc={cache}", *(str(source) for source in sources)])
+    for name in wanted:
+        (paths.profiles / name).unlink(missing_ok=True)  # which one the kernel has is not known until the parser ends
+    parse = [_PARSER, "--replace", "--write-cache", f"--cache-loc={cache}"]
+    run([*parse, *(str(source) for source in sources)], keeps=[lock])
     for name, text in wanted.items():
         write_atomic(paths.profiles / name, text.encode(), durable=False)
 
@@ -71,17 +79,17 @@ def unload_profiles(paths: Paths, names: frozenset[str]) -> None:
 
     Only for profiles that no process runs under: removing one in use would leave its process unconfined.
     """
-    loaded = loaded_profiles(paths)
-    for name in sorted(names):
-        file = paths.profiles / name
-        if name in loaded:
-            try:
-                remove = paths.root / "sys/kernel/security/apparmor/.remove"
-                remove.write_bytes(name.encode())
-            except OSError as error:
-                raise HostError(f"remove the AppArmor profile {name}", str(error)) from error
-        file.unlink(missing_ok=True)
-        _remove_cached(paths, name)
+    with locked(paths.profiles_lock):
+        loaded = loaded_profiles(paths)
+        for name in sorted(names):
+            if name in loaded:
+                try:
+                    remove = paths.root / "sys/kernel/security/apparmor/.remove"
+                    remove.write_bytes(name.encode())
+                except OSError as error:
+                    raise HostError(f"remove the AppArmor profile {name}", str(error)) from error
+            (paths.profiles / name).unlink(missing_ok=True)
+            _remove_cached(paths, name)
 
 
 def is_as_compiled(paths: Paths, name: str) -> bool | None:

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from aurora.errors import DeadlineExceeded, Denied, HostError
-from aurora.host.systemd import JobResult, Systemd, Transient, UnitRow
+from aurora.host.systemd import ENDED, JobResult, Systemd, Transient, UnitRow
 
 if "pystemd" not in sys.modules:
     _found = PathFinder.find_spec("pystemd")
@@ -37,6 +37,8 @@ _NOT_ALLOWED = (dbusexc.DBusAccessDeniedError, dbusexc.DBusInteractiveAuthorizat
 _NOT_LOADED = "not loaded"
 _PRIVATE_SOCKET = b"unix:path=/run/systemd/private"
 _ANSWER_TIMEOUT = "5min"
+LOOK_SEC = 1.0
+"""How long the end of a unit is waited for before it is looked for again."""
 
 type _Arguments = list[tuple[int, object]]
 
@@ -154,6 +156,18 @@ class _Bus(Systemd):
             raise HostError("list units", _words(error)) from error
         return [UnitRow(_text(row[0]), _text(row[2]), _text(row[3]), _text(row[4])) for row in rows or []]
 
+    def wait_ended(self, units: Sequence[str], *, deadline_sec: float) -> bool:
+        deadline = time.monotonic() + deadline_sec
+        while any(row.active not in ENDED for row in self.list_units(units)):
+            self._subscribe()  # first now: most have nothing to wait for
+            left_sec = deadline - time.monotonic()
+            if left_sec <= 0:
+                return False
+            # The end of its job wakes us. What is up without one is looked for again.
+            self._bus.wait(int(min(left_sec, LOOK_SEC) * 1_000_000))
+            self._bus.process()
+        return True
+
     def get(self, unit: str, interface: str, prop: str, signature: str) -> object:
         path = dbuslib.path_encode(_UNIT_PATH, unit.encode())
         full = f"{_DESTINATION.decode()}.{interface}".encode()
@@ -191,8 +205,7 @@ def _transient_arguments(transient: Transient) -> _Arguments:
     found += _property_arguments(transient.properties)
     found.append((ord("a"), b"(sa(sv))"))
     pin = [] if transient.pin is None else [(transient.pin, transient.pin_properties)]
-    beside = [] if transient.beside is None else [transient.beside]
-    for name, properties in (*beside, *pin):
+    for name, properties in (*transient.beside, *pin):
         found += [(ord("r"), b"sa(sv)"), (ord("s"), name.encode())]
         found += _property_arguments(properties)
         found.append((-1, None))

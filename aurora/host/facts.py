@@ -20,6 +20,7 @@ def read_facts(owner: Owner, *, root: Path = Path("/")) -> Facts:
 
     A controller counts when the root cgroup offers it. The IP filter needs BPF on cgroups, which every kernel
     with the bpf(2) call that Debian has built since Linux 4.15 includes; its sysctl shows that the call is there.
+    aurora-core.service has the loop module loaded before it looks, as its own /dev shows it no devices.
     """
     features: set[Feature] = set()
     for word in _read(root / "sys/fs/cgroup/cgroup.controllers").split():
@@ -36,6 +37,8 @@ def read_facts(owner: Owner, *, root: Path = Path("/")) -> Facts:
         features.add(Feature.SECCOMP)
     if (root / "proc/sys/kernel/unprivileged_bpf_disabled").exists():
         features.add(Feature.IP_FILTER)
+    if (root / "sys/module/loop").exists():
+        features.add(Feature.LOOP)
     return Facts(features=frozenset(features), accepted=frozenset(Feature(name) for name in owner.accept_unenforced))
 
 

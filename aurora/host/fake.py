@@ -15,7 +15,8 @@ from typing import NamedTuple, override
 
 from aurora.directives import DIRECTIVES
 from aurora.errors import DeadlineExceeded, HostError
-from aurora.host.systemd import JobResult, Systemd, Transient, UnitRow
+from aurora.host.systemd import ENDED, JobResult, Systemd, Transient, UnitRow
+from aurora.names import LINK_UNIT
 
 __all__ = ["FakeSystemd", "Program", "usual_program"]
 
@@ -58,6 +59,11 @@ _KNOWN = frozenset(row.property for row in DIRECTIVES.values()) | {
     "StandardInputFileDescriptor",
     "StandardOutputFileDescriptor",
     "StandardErrorFileDescriptor",
+    "What",
+    "Where",
+    "Options",
+    "DirectoryMode",
+    "StopWhenUnneeded",
 }
 _LIMITS = frozenset({"CPUQuotaPerSecUSec", "MemoryMax", "MemorySwapMax", "TasksMax"})
 """Properties that every unit with a cgroup has; one that was given none has no limit."""
@@ -106,8 +112,9 @@ class _Unit:
 
     @property
     def requires(self) -> list[str]:
-        _, requires = self.properties.get("Requires", ("", []))
-        return requires if isinstance(requires, list) else []
+        """Those that it is bound to among them."""
+        found = [self.properties.get(name, ("", []))[1] for name in ("Requires", "BindsTo")]
+        return [unit for units in found if isinstance(units, list) for unit in units]
 
     @property
     def after(self) -> list[str]:
@@ -127,7 +134,7 @@ class _Unit:
         return [self.text("Slice"), *triggered, *self.wants, *self.requires, *self.after]
 
 
-_WANTING = {"Slice": "active", "Timer": "waiting"}
+_WANTING = {"Slice": "active", "Timer": "waiting", "Mount": "mounted"}
 """Kinds of unit that start what they want and then are in the sub state named."""
 
 
@@ -156,8 +163,7 @@ class FakeSystemd(Systemd):
                 continue
             unit = _Unit(transient.unit, _as_mapping(transient.properties))
             self._units[unit.name] = unit
-            if transient.beside is not None:
-                name, properties = transient.beside
+            for name, properties in transient.beside:
                 self._units[name] = _Unit(name, _as_mapping(properties))
             if transient.pin is not None:
                 self._units[transient.pin] = _Unit(transient.pin, _as_mapping(transient.pin_properties))
@@ -210,6 +216,11 @@ class FakeSystemd(Systemd):
         ]
 
     @override
+    def wait_ended(self, units: Sequence[str], *, deadline_sec: float) -> bool:
+        # Nothing happens here while one waits.
+        return all(row.active in ENDED for row in self.list_units(units))
+
+    @override
     def get(self, unit: str, interface: str, prop: str, signature: str) -> object:
         found = self._units.get(unit, _Unit(unit))  # systemd answers for a unit that it does not know as well
         place = (interface, prop)
@@ -243,7 +254,7 @@ class FakeSystemd(Systemd):
         for name, properties in (
             (transient.unit, transient.properties),
             (transient.pin, transient.pin_properties),
-            *([transient.beside] if transient.beside is not None else []),
+            *transient.beside,
         ):
             if name in self._units:
                 return f"Unit {name} was already loaded or has a fragment file."
@@ -253,9 +264,10 @@ class FakeSystemd(Systemd):
         given = _Unit(transient.unit, _as_mapping(transient.properties))
         if _kind(transient.unit) == "Scope":
             return "" if "PIDs" in given.properties else "Scope has no PIDs."
-        argv = given.argv if transient.beside is None else _Unit("", _as_mapping(transient.beside[1])).argv
-        if not argv or not argv[0].startswith("/"):
-            return f"{argv} is not an absolute path."
+        for name, properties in ((transient.unit, transient.properties), *transient.beside):
+            argv = _Unit(name, _as_mapping(properties)).argv
+            if _kind(name) == "Service" and (not argv or not argv[0].startswith("/")):
+                return f"{argv} is not an absolute path."
         return ""
 
     def _each(self, units: Sequence[str], act: Callable[[_Unit], str], deadline_sec: float) -> dict[str, JobResult]:
@@ -323,6 +335,8 @@ class FakeSystemd(Systemd):
 
     def _needed(self, name: str) -> str:
         """Start a unit that another requires (systemd.unit(5), Requires=); the result of its job."""
+        if name == LINK_UNIT:
+            return "done"  # it comes with the core, and is up
         return self._started(self._units[name]) if name in self._units else "failed"
 
     def _stopped(self, unit: _Unit) -> str:

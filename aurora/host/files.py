@@ -6,7 +6,7 @@ import fcntl
 import grp
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -58,8 +58,12 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = True, group: str = "") -> None:
-    """Replace the content of `path`: readers, and a machine after a power cut, see all of it or none.
+def write_atomic(
+    path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o644, durable: bool = True, group: str = ""
+) -> None:
+    """Replace the content of `path`, with bytes or with chunks as they come.
+
+    Readers, and a machine after a power cut, see all of it or none.
 
     `durable=False` leaves out fsync, for what does not outlive a reboot. The file is given to `group` where that is
     there and the caller may. Denied or HostError when it fails.
@@ -70,7 +74,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, durable: bool = 
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                file.writelines([data] if isinstance(data, bytes) else data)
                 file.flush()
                 if group:
                     with suppress(KeyError, PermissionError):
@@ -334,8 +338,9 @@ def remove_tree(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the lock file while the body runs (flock(2): the lock ends with its process).
+def locked(path: Path, *, wait: bool = True) -> Iterator[int]:
+    """Hold the lock file while the body runs (flock(2): the lock ends with its process). Gives the open file, which a
+    child may be given to hold the lock as long as it runs.
 
     Waits for another holder; with `wait=False` raises Refused instead. Denied when the caller may not take it.
     """
@@ -351,6 +356,6 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise Refused("take the lock", "another command holds it", where=str(path)) from error
-        yield
+        yield handle
     finally:
         os.close(handle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Mount", "mount_of", "parse_mounts"]
+__all__ = ["Mount", "mount_of", "parse_mounts", "size_in_memory"]
 
 
 class Mount(NamedTuple):
@@ -80,3 +80,10 @@ def mount_of(mounts: Sequence[Mount], path: str) -> Mount | None:
 
 def _on_way(point: str, path: str) -> bool:
     return point in ("/", path) or path.startswith(point + "/")
+
+
+def size_in_memory(mount: Mount) -> int | None:
+    """How many bytes a tmpfs can hold, which the kernel writes in KiB (tmpfs(5)); None where it has no bound."""
+    found = next((option for option in mount.super_options if option.startswith("size=")), "")
+    number = found.removeprefix("size=").removesuffix("k")
+    return int(number) * 1024 if found.endswith("k") and number.isdecimal() else None

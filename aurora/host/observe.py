@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ __all__ = [
     "numbers_of",
     "read_cgroup",
     "read_drop_ins",
+    "read_loops",
     "read_process",
     "read_programs",
     "real_places",
@@ -36,6 +37,9 @@ CGROUP_FILES = (
     "pids.max",
 )
 """The files of a cgroup that hold limits."""
+
+_SECTOR_BYTES = 512
+"""The kernel counts the lengths of all block devices in these."""
 
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 """Kinds of namespaces, as /proc/PID/ns names them."""
@@ -111,7 +115,7 @@ def read_cgroup(paths: Paths, group: str) -> dict[str, str]:
 
 
 def read_programs(paths: Paths, group: str) -> dict[Attach, int | None]:
-    """How many BPF programs of each kind hold the cgroup; None where that cannot be asked."""
+    """How many BPF programs of each kind are attached to the cgroup; None where that cannot be asked."""
     return {attach: count_programs(f"{paths.root}/sys/fs/cgroup{group}", attach) for attach in Attach}
 
 
@@ -145,6 +149,17 @@ def numbers_of(paths: Paths, names: Sequence[str]) -> dict[str, int]:
                 number = grp.getgrnam(name).gr_gid
         if number is not None:
             found[name] = number
+    return found
+
+
+def read_loops(paths: Paths, mounts: Iterable[Mount]) -> dict[str, tuple[str, int]]:
+    """Loop devices among what is mounted, as MAJOR:MINOR -> the file behind each, and its length in bytes."""
+    found = {}
+    for device in {mount.device for mount in mounts}:
+        folder = paths.root / "sys/dev/block" / device
+        file, sectors = _read(folder / "loop/backing_file"), _read(folder / "size")
+        if file is not None and sectors is not None and sectors.strip().isdecimal():
+            found[device] = (file.removesuffix("\n"), int(sectors) * _SECTOR_BYTES)
     return found
 
 

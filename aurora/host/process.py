@@ -10,6 +10,8 @@ from aurora.errors import HostError
 
 __all__ = ["Completed", "run", "run_attached"]
 
+STDERR_HANDLE = 2
+
 
 class Completed(NamedTuple):
     """A program that has ended."""
@@ -20,14 +22,23 @@ class Completed(NamedTuple):
 
 
 def run(
-    argv: Sequence[str], *, check: bool = True, timeout_sec: float = 300.0, stdin: bytes | None = None
+    argv: Sequence[str],
+    *,
+    check: bool = True,
+    timeout_sec: float = 300.0,
+    stdin: bytes | None = None,
+    keeps: Sequence[int] = (),
 ) -> Completed:
     """Run a program to its end, given `stdin`, its output collected; undecodable bytes are replaced.
+
+    Of our open files it gets those in `keeps`, such as a lock that it is to hold until it ends, should we be killed.
 
     HostError when it cannot be executed, does not end in time, or (with `check`) ends with a status but 0.
     """
     try:
-        done = subprocess.run(list(argv), capture_output=True, check=False, timeout=timeout_sec, input=stdin or b"")
+        done = subprocess.run(
+            list(argv), capture_output=True, check=False, timeout=timeout_sec, input=stdin or b"", pass_fds=keeps
+        )
     except OSError as error:
         raise HostError(f"run {argv[0]}", str(error)) from error
     except subprocess.TimeoutExpired as error:
@@ -39,12 +50,13 @@ def run(
     return completed
 
 
-def run_attached(argv: Sequence[str]) -> int:
+def run_attached(argv: Sequence[str], *, talks: bool = False) -> int:
     """Run a program on this process's own terminal, to its end; its status, -N for a signal N.
 
+    One that only `talks` has nothing for standard output: all it says goes to standard error.
     HostError when it cannot be executed.
     """
     try:
-        return subprocess.run(list(argv), check=False).returncode
+        return subprocess.run(list(argv), stdout=STDERR_HANDLE if talks else None, check=False).returncode
     except OSError as error:
         raise HostError(f"run {argv[0]}", str(error)) from error

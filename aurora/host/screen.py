@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from aurora.host.caller import end_by_interrupt
+
 __all__ = ["Screen", "pause", "screen"]
 
 # xterm's control sequences (ctlseqs): the second screen, the cursor, and clearing.
@@ -116,8 +118,7 @@ class Screen:
 @contextmanager
 def screen(output: int, keys: int) -> Iterator[Screen]:
     """The terminal while the body runs; KeyboardInterrupt comes through, also for SIGTERM and SIGHUP."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    end_by_interrupt()
     taken = Screen(output, keys if os.isatty(keys) else None)
     try:
         taken.enter()

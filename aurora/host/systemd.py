@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-__all__ = ["BusProperty", "JobResult", "Systemd", "Transient", "UnitRow"]
+__all__ = ["ENDED", "BusProperty", "JobResult", "Systemd", "Transient", "UnitRow"]
+
+
+ENDED = ("inactive", "failed")
+"""ActiveState of a unit that is neither up nor on its way."""
 
 
 class BusProperty(NamedTuple):
@@ -28,8 +32,8 @@ class Transient(NamedTuple):
     pin: str | None = None
     """A transient slice that is started beside it and wants it, so that it stays loaded when it stops."""
     pin_properties: Sequence[tuple[str, str, object]] = ()
-    beside: tuple[str, Sequence[tuple[str, str, object]]] | None = None
-    """Another transient unit that is made in the same call and not started, with its properties."""
+    beside: Sequence[tuple[str, Sequence[tuple[str, str, object]]]] = ()
+    """Other transient units that are made in the same call and not started, with their properties."""
 
 
 class JobResult(NamedTuple):
@@ -88,6 +92,10 @@ class Systemd(Protocol):
 
     def list_units(self, patterns: Sequence[str]) -> Sequence[UnitRow]:
         """Loaded units whose names match one of the glob patterns."""
+        ...
+
+    def wait_ended(self, units: Sequence[str], *, deadline_sec: float) -> bool:
+        """Wait until none of the units is up or on its way; False when one still is after `deadline_sec`."""
         ...
 
     def get(self, unit: str, interface: str, prop: str, signature: str) -> object:

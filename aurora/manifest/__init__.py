@@ -16,6 +16,7 @@ allows is not known here (`plan`), nor which policies and grants there are (`pol
     faults     what is wrong with one value
     checks     contradictions between keys
     suggest    what was probably meant by an unknown key
+    patch      another [sandbox] in a manifest's text
     reader     all of these, and the errors
     model      the outcome
 """
@@ -23,6 +24,7 @@ allows is not known here (`plan`), nor which policies and grants there are (`pol
 from aurora.manifest.model import (
     Directories,
     Limits,
+    Link,
     Manifest,
     ModuleKind,
     Order,
@@ -35,8 +37,10 @@ from aurora.manifest.model import (
     Start,
     Stop,
     StopSignal,
+    Update,
     to_json,
 )
+from aurora.manifest.patch import with_sandbox
 from aurora.manifest.reader import MANIFEST_FILE, OLDER_FILE, find_manifest, read_manifest
 from aurora.manifest.schema import KEYS, MANIFEST_MAX_BYTES, OLDER_KEYS, REQUIRED, Key, TomlType
 
@@ -50,6 +54,7 @@ __all__ = [
     "Directories",
     "Key",
     "Limits",
+    "Link",
     "Manifest",
     "ModuleKind",
     "Order",
@@ -63,7 +68,9 @@ __all__ = [
     "Stop",
     "StopSignal",
     "TomlType",
+    "Update",
     "find_manifest",
     "read_manifest",
     "to_json",
+    "with_sandbox",
 ]

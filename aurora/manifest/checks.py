@@ -13,6 +13,7 @@ from typing import NamedTuple
 from aurora.manifest.model import Manifest, ModuleKind, Readiness, Restart, RestartPolicy
 from aurora.manifest.schema import KEYS
 from aurora.quantity import format_duration, format_size
+from aurora.topics import covers
 
 __all__ = ["Conflict", "conflicts"]
 
@@ -40,6 +41,21 @@ def _memory(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflic
             " killed before it is slowed",
             "a memory_high below memory_max",
         )
+
+
+def _budgets(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
+    limits, wanted = manifest.limits, manifest.directories
+    for name, budget, has in (
+        ("state", limits.state_max_bytes, wanted.state),
+        ("cache", limits.cache_max_bytes, wanted.cache),
+        ("logs", limits.logs_max_bytes, wanted.logs),
+    ):
+        if budget is not None and not has:
+            yield Conflict(
+                f"limits.{name}_max",
+                f"it has no effect where the module has no {name} directory",
+                f"leaving it out, or {name} = true below [directories]",
+            )
 
 
 def _watchdog(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
@@ -180,6 +196,17 @@ def _safe_state(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Con
         yield Conflict("safe_state.module", "it is the module itself, which has just failed", "another module")
 
 
+def _update(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
+    for key in ("update.restarts_max", "update.memory_growth"):
+        if key in declared and manifest.update.window_usec == 0:
+            yield Conflict(key, "it has no effect where update.window is 0s", "leaving it out, or a longer window")
+            return
+    if "update.memory_growth" in declared and manifest.kind is ModuleKind.ONESHOT:
+        yield Conflict("update.memory_growth", "a oneshot that has ended holds no memory", "leaving it out")
+    if manifest.update.restarts_max and manifest.restart.policy is RestartPolicy.NO:
+        yield Conflict("update.restarts_max", 'none happens where restart.policy is "no"', "leaving it out")
+
+
 _RESTART = (
     "restart.policy",
     "restart.delay",
@@ -191,8 +218,28 @@ _RESTART = (
 _SCHEDULE = ("schedule.calendar", "schedule.interval", "schedule.jitter", "schedule.catch_up")
 _GROWTH = ("restart.policy", "restart.delay", "restart.delay_max", "restart.steps")
 
+_DURABLE = ("link.durable_size_max", "link.durable_age_max", "link.durable_full")
+_BUDGET_KEYS = (("limits", "_max"), ("directories", ""))
+_BUDGETS = tuple(f"{table}.{name}{end}" for name in ("state", "cache", "logs") for table, end in _BUDGET_KEYS)
+
+
+def _link(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
+    link = manifest.link
+    for name, patterns in (("durable", link.durable), ("retained", link.retained)):
+        for pattern in patterns:
+            if not any(covers(granted, pattern) for granted in link.publish):
+                why = f"the module may not publish all of {pattern!r}, by link.publish"
+                yield Conflict(f"link.{name}", why, "patterns that one of link.publish covers")
+    if not link.durable:
+        for key in _DURABLE:
+            if key in declared:
+                why = "it has no effect where no topic is durable"
+                yield Conflict(key, why, "leaving it out, or link.durable")
+
+
 _CHECKS: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_memory, ("limits.memory_high", "limits.memory_max")),
+    (_budgets, _BUDGETS),
     (_watchdog, ("watchdog.timeout", "start.readiness")),
     (_oneshot, ("module.kind", "start.readiness", "restart.policy", *_SCHEDULE)),
     (_order, ("module.name", "order.after", "order.requires")),
@@ -200,6 +247,8 @@ _CHECKS: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_no_restart, ("restart.policy",)),
     (_growth, _GROWTH),
     (_give_up, _RESTART),
+    (_update, ("module.kind", "restart.policy", "update.window", "update.restarts_max", "update.memory_growth")),
+    (_link, ("link.publish", "link.durable", "link.retained", *_DURABLE)),
     (_safe_state, ("module.name", "safe_state.command", "safe_state.module")),
 )
 """Each check and the keys that it reads."""

@@ -7,6 +7,8 @@ from aurora.manifest.key import Key, TomlType
 
 __all__ = ["BOUNDS"]
 
+_BUDGET, _BUDGET_BOUND = values.size(1 << 22, 1 << 40), "4M to 1T"
+
 BOUNDS: tuple[Key, ...] = (
     Key(
         table="limits",
@@ -90,6 +92,37 @@ BOUNDS: tuple[Key, ...] = (
         bound="1K or more",
     ),
     Key(
+        table="limits",
+        name="state_max",
+        type=TomlType.TEXT,
+        convert=_BUDGET,
+        default=None,
+        doc="The disk space that the module's state may take; above it a write fails with ENOSPC, and nobody else"
+        " is harmed. Needs directories.state; see DISK BUDGETS.",
+        example='"50M"',
+        bound=_BUDGET_BOUND,
+    ),
+    Key(
+        table="limits",
+        name="cache_max",
+        type=TomlType.TEXT,
+        convert=_BUDGET,
+        default=None,
+        doc="The same for its cache. Needs directories.cache.",
+        example='"20M"',
+        bound=_BUDGET_BOUND,
+    ),
+    Key(
+        table="limits",
+        name="logs_max",
+        type=TomlType.TEXT,
+        convert=_BUDGET,
+        default=None,
+        doc="The same for its own log files. Needs directories.logs.",
+        example='"20M"',
+        bound=_BUDGET_BOUND,
+    ),
+    Key(
         table="directories",
         name="state",
         type=TomlType.BOOLEAN,
@@ -122,7 +155,8 @@ BOUNDS: tuple[Key, ...] = (
         type=TomlType.BOOLEAN,
         convert=values.boolean,
         default=False,
-        doc="Gives the module /run/aurora-modules/NAME, its place in $RUNTIME_DIRECTORY; gone when it stops.",
+        doc="Gives the module /run/aurora-modules/NAME, its place in $RUNTIME_DIRECTORY: at most 16M, in memory, gone"
+        " when it stops.",
         example="true",
     ),
     Key(

@@ -1,4 +1,4 @@
-"""Rows of the manifest: when the module starts, counts as up, ends, and starts again."""
+"""Rows of the manifest: when the module starts, counts as up, ends, starts again, and is as good as before."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _DELAY, _DELAY_BOUND = usec("0s", "1d")
 _WITHIN, _WITHIN_BOUND = usec("1s", "7d")
 _INTERVAL, _INTERVAL_BOUND = usec("1s", "365d")
 _JITTER, _JITTER_BOUND = usec("0s", "7d")
+_WINDOW, _WINDOW_BOUND = usec("0s", "1d")
 
 LIFE: tuple[Key, ...] = (
     Key(
@@ -213,5 +214,50 @@ LIFE: tuple[Key, ...] = (
         example='"hold-still"',
         bound=names.NAME_RULE,
     ),
+    Key(
+        table="update",
+        name="window",
+        type=TomlType.TEXT,
+        convert=_WINDOW,
+        default=60 * SECOND_USEC,
+        doc="How long auroractl update apply looks at a new version of the module before it is confirmed; until then,"
+        " and when it is worse than the version before, that one is put back. 0s: it only has to come up.",
+        example='"5min"',
+        bound=_WINDOW_BOUND,
+    ),
+    Key(
+        table="update",
+        name="restarts_max",
+        type=TomlType.INTEGER,
+        convert=values.integer(0, 1000),
+        default=0,
+        doc="How often systemd may start a new version again by itself within the window. A missed watchdog is one too"
+        " many in any case.",
+        example="1",
+        bound="0 to 1000",
+    ),
+    Key(
+        table="update",
+        name="memory_growth",
+        type=TomlType.TEXT,
+        convert=values.size(0, 1 << 40),
+        default=1 << 24,
+        doc="How much more memory a new version may hold within the window than the version before held. Caches, which"
+        " the kernel can take back, do not count.",
+        example='"8M"',
+        bound="0B to 1T",
+    ),
+    Key(
+        table="update",
+        name="check",
+        type=TomlType.TEXT_OR_TEXTS,
+        convert=values.entry,
+        default=None,
+        doc="Run once when a new version is up and its window is over: a program, as in module.entry. When it does not"
+        " end with status 0 within 90s, the version before is put back. It has the module's own sandbox, limits and"
+        " directories (but for /run/aurora-modules).",
+        example='["run.py", "--check"]',
+        bound="as module.entry",
+    ),
 )
-"""[start], [stop], [watchdog], [restart], [schedule], [order] and [safe_state]."""
+"""[start], [stop], [watchdog], [restart], [schedule], [order], [safe_state] and [update]."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from aurora.topics import WhenFull
+
 __all__ = [
     "Directories",
     "Limits",
+    "Link",
     "Manifest",
     "ModuleKind",
     "Order",
@@ -20,6 +23,7 @@ __all__ = [
     "Start",
     "Stop",
     "StopSignal",
+    "Update",
     "to_json",
 ]
 
@@ -81,6 +85,12 @@ class Limits:
     """Bytes per second read from the disk that holds /var/lib."""
     io_write_max_bytes: int | None
     """Bytes per second written to it."""
+    state_max_bytes: int | None
+    """What its state directory may hold."""
+    cache_max_bytes: int | None
+    """What its cache directory may hold."""
+    logs_max_bytes: int | None
+    """What its logs directory may hold."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,6 +181,20 @@ class SafeState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Update:
+    """How a new version is judged against the one before it."""
+
+    window_usec: int
+    """How long it is looked at before it is confirmed; 0: only that it comes up."""
+    restarts_max: int
+    """How often it may be started again by itself meanwhile."""
+    memory_growth_bytes: int
+    """How much more memory it may hold than the version before."""
+    check: tuple[str, ...] | None
+    """A program and its arguments, as `Manifest.entry`, that must end well; None: none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sandbox:
     """What the module may reach."""
 
@@ -180,6 +204,42 @@ class Sandbox:
     """What is asked beyond it, in the order written, without duplicates."""
     exposure_max_tenths: int | None = None
     """The highest exposure score that the author lets it have, in tenths; None: any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Link:
+    """What the module may talk about on AuroraLink: patterns of topics, in the order written."""
+
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+    request: tuple[str, ...] = ()
+    serve: tuple[str, ...] = ()
+    durable: tuple[str, ...] = ()
+    """Of what it publishes: kept on disk before it is acknowledged."""
+    durable_size_max_bytes: int = 16 << 20
+    durable_age_max_usec: int = 7 * 86_400_000_000
+    durable_full: WhenFull = WhenFull.REFUSE
+    retained: tuple[str, ...] = ()
+    """Of what it retains: kept on disk."""
+
+    @property
+    def rules(self) -> dict[str, tuple[str, ...] | int | str]:
+        """All of it as the hub reads it; empty when the module does not reach the hub."""
+        found: dict[str, tuple[str, ...] | int | str] = {**self.patterns}
+        if self.durable:
+            found["durable"] = self.durable
+            found["durable_size_max_bytes"] = self.durable_size_max_bytes
+            found["durable_age_max_msec"] = self.durable_age_max_usec // 1000
+            found["durable_full"] = str(self.durable_full)
+        if self.retained:
+            found["retained"] = self.retained
+        return found
+
+    @property
+    def patterns(self) -> dict[str, tuple[str, ...]]:
+        """Those that there are, by what they are for."""
+        found = {name: getattr(self, name) for name in ("publish", "subscribe", "request", "serve")}
+        return {name: patterns for name, patterns in found.items() if patterns}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,8 +270,14 @@ class Manifest:
     schedule: Schedule
     order: Order
     safe_state: SafeState
+    update: Update
     directories: Directories
     sandbox: Sandbox
+    link: Link = Link()
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _list(words: tuple[str, ...] | None) -> list[str] | None:
@@ -227,5 +293,7 @@ def to_json(manifest: Manifest) -> dict[str, object]:
         "credentials": list(manifest.credentials),
         "order": {"after": list(manifest.order.after), "requires": list(manifest.order.requires)},
         "safe_state": {"command": _list(manifest.safe_state.command), "module": manifest.safe_state.module},
+        "link": {name: _plain(value) for name, value in asdict(manifest.link).items()},
+        "update": asdict(manifest.update) | {"check": _list(manifest.update.check)},
         "sandbox": asdict(manifest.sandbox) | {"grants": list(manifest.sandbox.grants)},
     }

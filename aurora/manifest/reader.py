@@ -19,6 +19,7 @@ from aurora.manifest.located import line_of, locate, locate_json
 from aurora.manifest.model import (
     Directories,
     Limits,
+    Link,
     Manifest,
     ModuleKind,
     Order,
@@ -29,6 +30,7 @@ from aurora.manifest.model import (
     Schedule,
     Start,
     Stop,
+    Update,
 )
 from aurora.manifest.schema import KEYS, OLDER_KEYS, REQUIRED, Key
 from aurora.manifest.suggest import meant_key, meant_older_key, meant_table
@@ -222,16 +224,7 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
         owner_may=values["module.owner_may"],
         environment=values["environment"],
         credentials=values["credentials.names"],
-        limits=Limits(
-            cpu_share_usec=values["limits.cpu"],
-            memory_max_bytes=values["limits.memory_max"],
-            memory_high_bytes=values["limits.memory_high"],
-            tasks_max=values["limits.tasks"],
-            cpu_weight=values["limits.cpu_weight"],
-            io_weight=values["limits.io_weight"],
-            io_read_max_bytes=values["limits.io_read_max"],
-            io_write_max_bytes=values["limits.io_write_max"],
-        ),
+        limits=_limits(values),
         start=Start(readiness=values["start.readiness"], timeout_usec=values["start.timeout"]),
         stop=Stop(signal=values["stop.signal"], timeout_usec=values["stop.timeout"]),
         watchdog_usec=values["watchdog.timeout"],
@@ -243,6 +236,12 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
             catch_up=values["schedule.catch_up"],
         ),
         safe_state=SafeState(command=values["safe_state.command"], module=values["safe_state.module"]),
+        update=Update(
+            window_usec=values["update.window"],
+            restarts_max=values["update.restarts_max"],
+            memory_growth_bytes=values["update.memory_growth"],
+            check=values["update.check"],
+        ),
         order=Order(after=values["order.after"], requires=values["order.requires"]),
         directories=Directories(
             state=values["directories.state"],
@@ -255,6 +254,33 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
             grants=values["sandbox.grants"],
             exposure_max_tenths=values["sandbox.exposure_max"],
         ),
+        link=_link(values),
+    )
+
+
+def _link(values: Mapping[str, Any]) -> Link:
+    patterns = ("publish", "subscribe", "request", "serve", "durable", "retained")
+    return Link(
+        **{name: values[f"link.{name}"] for name in patterns},
+        durable_size_max_bytes=values["link.durable_size_max"],
+        durable_age_max_usec=values["link.durable_age_max"],
+        durable_full=values["link.durable_full"],
+    )
+
+
+def _limits(values: Mapping[str, Any]) -> Limits:
+    return Limits(
+        cpu_share_usec=values["limits.cpu"],
+        memory_max_bytes=values["limits.memory_max"],
+        memory_high_bytes=values["limits.memory_high"],
+        tasks_max=values["limits.tasks"],
+        cpu_weight=values["limits.cpu_weight"],
+        io_weight=values["limits.io_weight"],
+        io_read_max_bytes=values["limits.io_read_max"],
+        io_write_max_bytes=values["limits.io_write_max"],
+        state_max_bytes=values["limits.state_max"],
+        cache_max_bytes=values["limits.cache_max"],
+        logs_max_bytes=values["limits.logs_max"],
     )
 
 

@@ -7,11 +7,12 @@ reason that reads after "because", or `Faults` where one value has several; neve
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 
 from aurora import names, quantity
 from aurora.manifest.faults import Fault, Faults, kind_of, shown, unfit
+from aurora.topics import pattern_fault
 
 __all__ = [
     "boolean",
@@ -32,6 +33,7 @@ __all__ = [
     "score",
     "share",
     "size",
+    "topic_patterns",
     "version",
 ]
 
@@ -198,13 +200,15 @@ def score(raw: object) -> int:
     return quantity.parse_score(_quantity(raw))
 
 
-def size(min_bytes: int) -> Callable[[object], int]:
-    """The converter for sizes of at least `min_bytes`, to bytes."""
+def size(min_bytes: int, max_bytes: int = quantity.MAX_BYTES) -> Callable[[object], int]:
+    """The converter for sizes from `min_bytes` to `max_bytes`, to bytes."""
 
     def convert(raw: object) -> int:
         size_bytes = quantity.parse_size(_quantity(raw))
         if size_bytes < min_bytes:
             raise ValueError(f"{raw!r} is less than {quantity.format_size(min_bytes)}")
+        if size_bytes > max_bytes:
+            raise ValueError(f"{raw!r} is more than {quantity.format_size(max_bytes)}")
         return size_bytes
 
     return convert
@@ -363,6 +367,28 @@ def credential_names(raw: object) -> tuple[str, ...]:
     return _words(
         raw, "credential", CREDENTIALS_MAX_COUNT, lambda w: fits(w) is not None and not w.endswith(".cred"), form
     )
+
+
+def topic_patterns(*hubs: str) -> Callable[[object], tuple[str, ...]]:
+    """Patterns of topics, as subscriptions have them; of the hub's own topics those below `hubs`."""
+
+    def convert(raw: object) -> tuple[str, ...]:
+        patterns = _words(raw, "pattern", LIST_MAX_COUNT, lambda _word: True, "")
+        faults = [Fault(why, remedy=remedy) for one in patterns for why, remedy in _pattern_faults(one, hubs)]
+        if faults:
+            raise Faults(faults)
+        return patterns
+
+    return convert
+
+
+def _pattern_faults(pattern: str, hubs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if (fault := pattern_fault(pattern)) is not None:
+        yield f"{shown(pattern)} is not a pattern of topics: {fault[0]}", fault[1]
+    elif (why := unfit(pattern)) is not None:
+        yield f"{shown(pattern)} is not a pattern of topics: {why}", "plain letters"
+    elif pattern.startswith("$") and pattern.partition("/")[0] not in hubs:
+        yield f"{shown(pattern)} begins with $, and such topics are the hub's own", "leaving it out"
 
 
 def key_patterns(raw: object) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from aurora.manifest import (
     Limits,
     Manifest,
     ModuleKind,
-    Order,
     Readiness,
     Restart,
     RestartPolicy,
@@ -17,14 +16,24 @@ from aurora.manifest import (
     Stop,
     StopSignal,
 )
-from aurora.names import UNENFORCED_VARIABLE, incident_unit, unit_name
+from aurora.names import (
+    BUDGET_VARIABLES,
+    LINK_SOCKET,
+    LINK_UNIT,
+    LINK_VARIABLE,
+    UNENFORCED_VARIABLE,
+    incident_unit,
+    ports_unit,
+    unit_name,
+)
 from aurora.plan.local import NETWORKS, localized, needs_networks
 from aurora.plan.model import Facts, Feature, Plan
 from aurora.plan.reliance import REMEDY, relied_on
 from aurora.plan.secrets import Secrets
+from aurora.plan.volume import DIRECTORIES, Volume, runtime_volume, volume_at
 from aurora.policy import Policy
 
-__all__ = ["make_plan"]
+__all__ = ["argv_of", "make_plan"]
 
 DISK = "/var/lib"
 """Modules and their state are below it, so its disk is the one whose bandwidth is limited."""
@@ -37,32 +46,26 @@ _INTERPRETER = {".py": ("/usr/bin/python3",), ".sh": ("/bin/sh",)}
 
 
 def make_plan(
-    manifest: Manifest,
-    policy: Policy,
-    facts: Facts,
-    *,
-    identity: Identity,
-    folder: str,
-    secrets: Secrets = NO_SECRETS,
+    manifest: Manifest, policy: Policy, facts: Facts, *, identity: Identity, folder: str, secrets: Secrets = NO_SECRETS
 ) -> Plan:
     """The plan for a module staged in `folder` (an absolute path of plain characters), its `secrets` as they are.
 
-    Refused, naming each, when it relies on features that the machine lacks and the owner has not accepted to
-    go without, or on a group that is not there: what is declared is enforced or not started.
+    Refused, naming each, when it relies on features that the machine lacks and the owner has not accepted to go
+    without, or on a group that is not there: what is declared is enforced or not started.
     """
     missing = _required(manifest, policy) - facts.features
+    volumes, link = _volumes(manifest, identity, missing), manifest.link.rules
     settings: dict[str, Value] = {
         **_enforceable(manifest, policy, facts, missing),
         **_identity_settings(manifest, identity),
-        **_program_settings(manifest, folder, missing),
+        **_program_settings(manifest, folder, missing, volumes),
         **_limit_settings(manifest.limits),
         **_restart_settings(manifest.restart),
         **_stop_settings(manifest.kind, manifest.stop),
-        **_order_settings(manifest.order),
+        **_order_settings(manifest, volumes, held=_is_held(policy, missing)),
         **secrets.settings(manifest.credentials),
     }
-    writable = _directories(manifest, identity, settings)
-    _show(settings, folder)
+    _show(settings, folder, link=bool(link))
     profile = None if Feature.APPARMOR in missing else identity.profile
     settings |= {} if profile is None else {"AppArmorProfile": profile}
     return Plan(
@@ -76,21 +79,25 @@ def make_plan(
         timer=_timer(manifest),
         after=(*manifest.order.requires, *manifest.order.after),
         requires=manifest.order.requires,
-        credentials=tuple(secrets.file(name) for name in manifest.credentials),
+        credentials=tuple(map(secrets.file, manifest.credentials)),
         apparmor=policy.apparmor,
-        writable=writable,
+        writable=_directories(manifest, identity, settings),
+        volumes=volumes,
         start_timeout_usec=manifest.start.timeout_usec,
-        safe_command=() if manifest.safe_state.command is None else _argv(manifest.safe_state.command, folder),
+        safe_command=() if manifest.safe_state.command is None else argv_of(manifest.safe_state.command, folder),
         safe_module=manifest.safe_state.module or "",
         unenforced=tuple(sorted(missing)),
         follows=(NETWORKS,) if needs_networks(policy) else (),
+        link=link,
     )
 
 
-def _show(settings: dict[str, Value], folder: str) -> None:
+def _show(settings: dict[str, Value], folder: str, *, link: bool) -> None:
     """Adds places that no policy names to what the module is shown read-only."""
-    # Where whole trees are emptied, the module's own folder has to be shown again.
-    more = (folder,) if settings.get("TemporaryFileSystem") else ()
+    # Where whole trees are emptied, the module's own folder has to be shown again, and so has AuroraLink's socket. A
+    # safe state is to come up without it; the module itself requires the unit that makes it.
+    hidden = settings.get("TemporaryFileSystem")
+    more = (folder, *((f"-{LINK_SOCKET}",) if link else ())) if hidden else ()
     # systemd 257 makes /sys read-only only where it mounts one anew, for a network namespace of the module's own.
     if settings.get("ProtectKernelTunables") and not settings.get("PrivateNetwork"):
         more = (*more, "/sys")
@@ -100,7 +107,21 @@ def _show(settings: dict[str, Value], folder: str) -> None:
 
 
 def _required(manifest: Manifest, policy: Policy) -> set[Feature]:
-    return {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
+    required = {Feature.APPARMOR} | relied_on({**policy.directives, **_limit_settings(manifest.limits)})
+    return required | ({Feature.LOOP} if _budgets(manifest.limits) else set())
+
+
+def _budgets(limits: Limits) -> dict[str, int]:
+    """The directories that have a budget, and how large it is."""
+    declared = {"state": limits.state_max_bytes, "cache": limits.cache_max_bytes, "logs": limits.logs_max_bytes}
+    return {directory: size_bytes for directory, size_bytes in declared.items() if size_bytes is not None}
+
+
+def _volumes(manifest: Manifest, identity: Identity, missing: set[Feature]) -> tuple[Volume, ...]:
+    budgets = {} if Feature.LOOP in missing else _budgets(manifest.limits)
+    on_disk = (volume_at(name, identity.directory, budgets[name]) for name in DIRECTORIES if name in budgets)
+    in_memory = [runtime_volume(identity.runtime_directory)] if manifest.directories.runtime else []
+    return (*on_disk, *in_memory)
 
 
 def _enforceable(manifest: Manifest, policy: Policy, facts: Facts, missing: set[Feature]) -> dict[str, Value]:
@@ -150,7 +171,9 @@ def _identity_settings(manifest: Manifest, identity: Identity) -> dict[str, Valu
     }
 
 
-def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) -> dict[str, Value]:
+def _program_settings(
+    manifest: Manifest, folder: str, missing: set[Feature], volumes: tuple[Volume, ...]
+) -> dict[str, Value]:
     notify = manifest.start.readiness is Readiness.NOTIFY
     oneshot = manifest.kind is ModuleKind.ONESHOT
     environment = {
@@ -159,13 +182,15 @@ def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) ->
         "PYTHONDONTWRITEBYTECODE": "1",  # the folder is read-only
         **dict(manifest.environment),
     }
-    # First, so that no variable of the module's own can be taken for it (`runtime.status`).
-    unenforced = (f"{UNENFORCED_VARIABLE}={','.join(sorted(missing))}",) if missing else ()
+    # First, so that no variable of the module's own can be taken for one of these (`runtime.status`).
+    told = [f"{UNENFORCED_VARIABLE}={','.join(sorted(missing))}"] if missing else []
+    told += [f"{BUDGET_VARIABLES[one.directory]}={one.size_bytes}" for one in volumes if one.image]
+    told += [f"{LINK_VARIABLE}=unix:{LINK_SOCKET}"] if manifest.link.patterns else []
     settings: dict[str, Value] = {
         "Type": "oneshot" if oneshot else "notify" if notify else "exec",
-        "ExecStart": _argv(manifest.entry, folder),
+        "ExecStart": argv_of(manifest.entry, folder),
         "WorkingDirectory": folder,
-        "Environment": (*unenforced, *(f"{name}={value}" for name, value in sorted(environment.items()))),
+        "Environment": (*told, *(f"{name}={value}" for name, value in sorted(environment.items()))),
         "TimeoutStartSec": manifest.start.timeout_usec,
     }
     if oneshot and not manifest.schedule.declared:
@@ -178,7 +203,8 @@ def _program_settings(manifest: Manifest, folder: str, missing: set[Feature]) ->
     return settings
 
 
-def _argv(entry: tuple[str, ...], folder: str) -> tuple[str, ...]:
+def argv_of(entry: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    """The argument vector of a program as a manifest names it, of the module in `folder`."""
     program, *arguments = entry
     if program.startswith("/"):
         return (program, *arguments)
@@ -240,10 +266,23 @@ def _stop_settings(kind: ModuleKind, stop: Stop) -> dict[str, Value]:
     return settings
 
 
-def _order_settings(order: Order) -> dict[str, Value]:
-    requires = tuple(unit_name(name) for name in order.requires)
-    after = (*requires, *(unit_name(name) for name in order.after))
-    return {**({"After": after} if after else {}), **({"Requires": requires} if requires else {})}
+def _is_held(policy: Policy, missing: set[Feature]) -> bool:
+    return "SocketBindDeny" in policy.directives and Feature.IP_FILTER not in missing
+
+
+def _order_settings(manifest: Manifest, volumes: tuple[Volume, ...], *, held: bool) -> dict[str, Value]:
+    """`held`: whether it is held to ports, by a unit that comes first."""
+    order = manifest.order
+    requires = (
+        *((ports_unit(manifest.name),) if held else ()),
+        *((LINK_UNIT,) if manifest.link.patterns else ()),
+        *(unit_name(name) for name in order.requires),
+    )
+    mounts = tuple(volume.unit for volume in volumes)
+    after = (*requires, *(unit_name(name) for name in order.after), *mounts)
+    # Bound to its volumes: without one of them it would write to the machine's own disk, held back by nothing.
+    found = {"After": after, "Requires": requires, "BindsTo": mounts}
+    return {name: units for name, units in found.items() if units}
 
 
 def _timer(manifest: Manifest) -> dict[str, Value]:

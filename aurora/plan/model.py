@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from aurora.directives import Value
 from aurora.names import timer_name
+from aurora.plan.volume import Volume
 
 __all__ = ["Action", "Facts", "Feature", "Plan", "Running", "Step"]
 
@@ -31,6 +32,8 @@ class Feature(StrEnum):
     """A disk scheduler that heeds weights: bfq, or io.cost."""
     IP_FILTER = "ip-filter"
     """BPF programs on cgroups, with which systemd enforces IPAddressDeny=."""
+    LOOP = "loop"
+    """Loop devices, on which a directory with a disk budget is a volume of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +80,8 @@ class Plan:
     """Rules of the policy and its grants."""
     writable: tuple[str, ...]
     """The module's own directories, as it sees them."""
+    volumes: tuple[Volume, ...]
+    """Those of them that have a budget."""
     start_timeout_usec: int
     safe_command: tuple[str, ...]
     """What is run when the module fails for good, a program by its absolute path; empty for nothing."""
@@ -86,6 +91,8 @@ class Plan:
     """Features that it relies on, that are missing here, and whose absence the owner accepts."""
     follows: tuple[str, ...]
     """What it was made from and may change at any time: `local.NETWORKS`."""
+    link: Mapping[str, tuple[str, ...] | int | str]
+    """What the hub of AuroraLink goes by for it (`model.Link.rules`); empty: it may not reach it."""
 
     def to_json(self) -> dict[str, object]:
         """The plan as JSON can hold it; `Plan.from_json` reads it back."""
@@ -93,6 +100,7 @@ class Plan:
         for name in ("settings", "timer"):
             held = getattr(self, name)
             document[name] = {directive: held[directive] for directive in sorted(held)}
+        document["link"] = {name: self.link[name] for name in sorted(self.link)}
         return document
 
     @classmethod
@@ -104,20 +112,16 @@ class Plan:
             if not isinstance(held, dict):
                 raise TypeError(f"{name} is not a table")
             fields[name] = {key: tuple(value) if isinstance(value, list) else value for key, value in held.items()}
-        for name in (
-            "after",
-            "requires",
-            "credentials",
-            "apparmor",
-            "writable",
-            "safe_command",
-            "unenforced",
-            "follows",
-        ):
+        for name in _TUPLES:
             words = fields[name]
             if not isinstance(words, (list, tuple)):
                 raise TypeError(f"{name} is not a list")
             fields[name] = tuple(words)
+        fields["link"] = _link(fields["link"])
+        volumes = fields["volumes"]
+        if not isinstance(volumes, (list, tuple)):
+            raise TypeError("volumes is not a list")
+        fields["volumes"] = tuple(Volume(**one) for one in volumes)
         return cls(**fields)  # type: ignore[arg-type]  # unknown or missing fields raise TypeError here
 
     @property
@@ -130,6 +134,12 @@ class Plan:
         """Equal for equal plans, different for different ones."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _link(held: object) -> dict[str, tuple[str, ...] | int | str]:
+    if not isinstance(held, dict):
+        raise TypeError("link is not a table")
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in held.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["find_cycle", "in_order", "reached"]
+__all__ = ["find_cycle", "in_order", "reached", "turned_round"]
 
 
 def in_order(after: Mapping[str, Iterable[str]]) -> list[str]:
@@ -64,4 +64,13 @@ def reached(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str
         if name not in found:
             found.add(name)
             pending += edges.get(name, ())
+    return found
+
+
+def turned_round(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """The same edges, from their ends: who leans on whom."""
+    found: dict[str, list[str]] = {}
+    for start, ends in edges.items():
+        for end in ends:
+            found.setdefault(end, []).append(start)
     return found

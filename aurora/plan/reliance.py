@@ -44,6 +44,7 @@ REMEDY: Mapping[Feature, str] = {
     Feature.IO: "a kernel with the io controller of cgroup v2, and /var/lib on a disk of its own or the root's",
     Feature.IO_WEIGHT: "bfq as the disk's scheduler (/sys/block/DISK/queue/scheduler)",
     Feature.IP_FILTER: "a kernel with CONFIG_CGROUP_BPF",
+    Feature.LOOP: "a kernel with loop devices (modprobe loop), which a container may be denied",
 }
 """What to try where the machine lacks it."""
 

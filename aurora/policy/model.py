@@ -7,7 +7,24 @@ from dataclasses import dataclass
 
 from aurora.directives import Value
 
-__all__ = ["Catalogue", "Grant", "Owner", "Policy"]
+__all__ = [
+    "SIGNATURES_OFF",
+    "SIGNATURES_REQUIRED",
+    "SIGNATURES_WARN",
+    "SIGNATURE_MODES",
+    "Catalogue",
+    "Grant",
+    "Owner",
+    "Policy",
+]
+
+SIGNATURES_OFF = "off"
+"""Signatures are not looked at."""
+SIGNATURES_WARN = "warn"
+"""What is against a package is said, and it is taken."""
+SIGNATURES_REQUIRED = "required"
+"""A package that is not accepted is refused."""
+SIGNATURE_MODES = (SIGNATURES_REQUIRED, SIGNATURES_WARN, SIGNATURES_OFF)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,3 +78,9 @@ class Owner:
     """Grants that no module gets; `NAME:*` stands for all of that name."""
     policies_never: tuple[str, ...] = ()
     """Policies that no module gets."""
+    origins: tuple[str, ...] = ()
+    """Of web pages that may talk to AuroraLink, under `[link]`."""
+    approve: tuple[str, ...] = ()
+    """Patterns of topics where what modules send needs an operator's approval, under `[link]`."""
+    signatures: str = SIGNATURES_OFF
+    """Whether packages of modules must be signed by those whom the owner trusts; one of SIGNATURE_MODES."""

@@ -12,11 +12,12 @@ from typing import NamedTuple
 from aurora.directives import DIRECTIVES, SANDBOX, Value
 from aurora.errors import InputError, Problem
 from aurora.policy.arguments import ARGUMENTS, Argument, argument_of, filled
-from aurora.policy.model import Catalogue, Grant, Owner, Policy
+from aurora.policy.model import SIGNATURE_MODES, SIGNATURES_OFF, Catalogue, Grant, Owner, Policy
 from aurora.policy.resolve import loosened
 from aurora.policy.values import LIST_KINDS, directive_value, rule_fault
 from aurora.quantity import parse_score
 from aurora.text import visible
+from aurora.topics import pattern_fault
 
 __all__ = ["FILE_MAX_BYTES", "GRANTS_FILE", "OWNER_FEATURES", "read_catalogue", "read_owner"]
 
@@ -34,13 +35,17 @@ _LONG_KEY = re.compile(
     rf"(?:(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++{_QUOTED})(?:[ \t]*+\.[ \t]*+(?:[A-Za-z0-9_-]++{_QUOTED})){{16}}"
 )
 GRANTS_FILE = "grants.toml"
-OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "io", "io-weight", "ip-filter"})
+OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "io", "io-weight", "ip-filter", "loop"})
 """What an owner may accept as missing; the same words as `plan.Feature`."""
-OWNER_KEYS = ("accept_unenforced", "exposure_max", "grants_never", "policies_never")
+OWNER_KEYS = ("accept_unenforced", "exposure_max", "grants_never", "link", "policies_never", "signatures")
+ORIGINS_MAX = 32
+APPROVE_MAX = 64
 
 _KNOWN_FEATURES = f"some of: {', '.join(sorted(OWNER_FEATURES))}"
 _NAME = re.compile(r"[a-z][a-z0-9.-]{0,63}", re.ASCII)
 _GRANT = re.compile(r"[a-z][a-z0-9.]{0,63}(?::[A-Za-z0-9._/-]{1,64})?", re.ASCII)
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]{0,31}://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[1-9][0-9]{0,4})?", re.ASCII)
+"""As browsers write it (RFC 6454, section 6.2): without a path, and without the port that its scheme has anyway."""
 _EMPTY = Policy(name="", description="", directives={}, apparmor=())
 
 
@@ -98,12 +103,12 @@ class _Reading:
         return value
 
     def words(
-        self, table: Mapping[str, object], key: str, good: Callable[[str], object], wanted: str
+        self, table: Mapping[str, object], key: str, good: Callable[[str], object], wanted: str, prefix: str = ""
     ) -> tuple[str, ...]:
         value = table.get(key, [])
         if isinstance(value, list) and len(value) <= RULES_MAX and all(isinstance(w, str) and good(w) for w in value):
             return tuple(value)
-        self.fault(key, "it must be a list of texts, each of the right kind", f"a list of {wanted}")
+        self.fault(f"{prefix}{key}", "it must be a list of texts, each of the right kind", f"a list of {wanted}")
         return ()
 
     def rules(self, table: Mapping[str, object], prefix: str = "", argument: Argument | None = None) -> tuple[str, ...]:
@@ -262,14 +267,40 @@ def read_owner(data: bytes, *, file: str) -> Owner:
             tenths = parse_score(exposure_max if isinstance(exposure_max, str) else repr(exposure_max))
         except ValueError as error:
             reading.fault("exposure_max", str(error), '"3.0"')
+    signatures = document.get("signatures", SIGNATURES_OFF)
+    if not isinstance(signatures, str) or signatures not in SIGNATURE_MODES:
+        reading.fault("signatures", "it must be one of these texts", ", ".join(f'"{m}"' for m in SIGNATURE_MODES))
+        signatures = SIGNATURES_OFF
+    origins, approve = _link(reading, document)
     if reading.problems:
         raise InputError.of(reading.problems)
     return Owner(
         accept_unenforced=frozenset(accepted),
         exposure_max_tenths=tenths,
         grants_never=grants,
+        origins=origins,
+        approve=approve,
         policies_never=policies,
+        signatures=signatures,
     )
+
+
+def _link(reading: _Reading, document: Mapping[str, object]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`[link] origins`, where "null", which is that of every file and of much else, is none; and `[link] approve`."""
+    table = reading.table(document, "link")
+    reading.only(table, ("origins", "approve"), "link.")
+    wanted = 'origins such as "https://panel.example" or "http://localhost:8080"'
+    origins = reading.words(table, "origins", _ORIGIN.fullmatch, wanted, "link.")
+    if len(origins) > ORIGINS_MAX:
+        reading.fault("link.origins", f"there are {len(origins)}, more than {ORIGINS_MAX}")
+    approve = reading.words(table, "approve", _is_gate, 'patterns of topics such as "actuator/#"', "link.")
+    if len(approve) > APPROVE_MAX:
+        reading.fault("link.approve", f"there are {len(approve)}, more than {APPROVE_MAX}")
+    return origins, approve
+
+
+def _is_gate(word: str) -> bool:
+    return pattern_fault(word) is None and not word.startswith("$")
 
 
 def _is_grant_pattern(word: str) -> bool:

@@ -38,7 +38,7 @@ _WORD_PATTERN = {
     Kind.FAMILIES: re.compile(r"AF_[A-Z0-9]+", re.ASCII),
     Kind.CAPABILITIES: re.compile(r"CAP_[A-Z_]+", re.ASCII),
     Kind.BINDS: re.compile(r"-?/[A-Za-z0-9._@+/-]*", re.ASCII),
-    Kind.EMPTIED: re.compile(r"/[A-Za-z0-9._@+/-]*", re.ASCII),
+    Kind.EMPTIED: re.compile(r"/[A-Za-z0-9._@+/-]*(?::size=[1-9][0-9]{0,8}[KMG])?", re.ASCII),
     Kind.DEVICES: re.compile(r"(?:/dev/[A-Za-z0-9._@+/:-]+|char-[A-Za-z0-9_-]+) r?w?m?", re.ASCII),
     Kind.GROUPS: re.compile(r"[a-z_][a-z0-9_-]{0,30}|of:/dev/[A-Za-z0-9._@+/:-]+", re.ASCII),
     Kind.SOCKETS: re.compile(r"any|[1-9][0-9]{0,4}", re.ASCII),
@@ -56,7 +56,11 @@ def directive_value(row: Directive, raw: object) -> Value:
     """The value of `raw` for the directive `row`; ValueError with a reason a user can read."""
     if row.kind in LIST_KINDS:
         return _words(row, raw)
-    if row.kind is Kind.FLAG:
+    if row.kind is Kind.SWITCH and raw == "disconnected":
+        return "disconnected"
+    if row.kind is Kind.SWITCH and not isinstance(raw, bool):
+        raise ValueError('must be true or false, or "disconnected"')
+    if row.kind in (Kind.FLAG, Kind.SWITCH):
         if not isinstance(raw, bool):
             raise ValueError("must be true or false")
         return raw
@@ -118,7 +122,7 @@ def rule_fault(rule: object) -> str | None:
     """Why `rule` is not one AppArmor rule, or None when it is."""
     if not isinstance(rule, str):
         return "must be a text"
-    if not _RULE.fullmatch(rule):
+    if not _RULE.fullmatch(rule) or rule[0].isspace():
         return f"{rule!r} is not one rule ending with a comma, or an include"
     bare = rule.replace("@{PROC}", "").replace("@{pid}", "").replace("@{sys}", "").replace("@{run}", "")
     while _ALTERNATION.search(bare):

@@ -13,6 +13,11 @@ recorder     what is done when a module has failed      given       of the plan,
 doctor       declared against effective, of modules      abilities   what this machine can enforce
 readback     all that was read about one module         verdict     a row, and how the two are compared
 kernel       what the kernel shows of a directive       mounted     what its table of mounts shows
-held         what systemd holds of it
+held         what systemd holds of it                ports       how it stays held to its ports
+budgets      what the kernel shows of disk budgets   volumes     directories with a budget
 safe_request when a module's safe state runs            safe_state  how it does       saferuns  when it last did
+update       what an owner does with versions       transaction  one, carried to its end
+updates      transactions and versions, on disk     watch        looking at a module for a time
+learn        what a module does, let through            learned     what it showed, written and proven
+linked       what AuroraLink's hub goes by for a module  permitted    what a version may do, to be compared
 """

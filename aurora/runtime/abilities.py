@@ -99,6 +99,13 @@ def _io_weight(survey: Survey, facts: Facts) -> Iterator[Ability]:
     yield _feature(facts, "io weights", Feature.IO_WEIGHT, found, means, f"/etc/udev/rules.d/60-bfq.rules: {rule}")
 
 
+def _loop(_survey: Survey, facts: Facts) -> Iterator[Ability]:
+    found = "/sys/module/loop is " + ("there" if Feature.LOOP in facts.features else "not there")
+    means = "state_max, cache_max and logs_max hold: a directory with a budget is a file system on a loop device"
+    remedy = "/etc/modules-load.d/loop.conf: loop, then modprobe loop"
+    yield _feature(facts, "loop devices", Feature.LOOP, found, means, remedy)
+
+
 def _apparmor(survey: Survey, facts: Facts) -> Iterator[Ability]:
     found = _file(survey, "sys/module/apparmor/parameters/enabled")
     if Feature.APPARMOR not in facts.features:
@@ -195,6 +202,6 @@ def _systemd(survey: Survey, _facts: Facts) -> Iterator[Ability]:
 
 
 _PARTS: tuple[Callable[[Survey, Facts], Iterator[Ability]], ...] = (
-    _controllers, _swap, _io_weight, _apparmor, _seccomp, _user_namespaces, _bpf, _lockdown, _journal, _clock,
+    _controllers, _swap, _io_weight, _loop, _apparmor, _seccomp, _user_namespaces, _bpf, _lockdown, _journal, _clock,
     _hang, _systemd,
 )  # fmt: skip

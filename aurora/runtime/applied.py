@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from aurora.host.files import write_atomic
 from aurora.host.systemd import Systemd
@@ -11,13 +12,21 @@ from aurora.names import module_of_unit, slice_name, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.plan import Plan, Running
 
-__all__ = ["applied_plan", "forget_plan", "read_running", "remember_plan"]
+__all__ = ["applied_link", "applied_plan", "forget_plan", "read_running", "remember_plan"]
 
 UP = ("active", "activating", "reloading", "refreshing")
 
 
 def remember_plan(paths: Paths, plan: Plan) -> None:
-    """Record that systemd holds this plan; lost at reboot, as the unit is."""
+    """Record that systemd holds this plan; lost at reboot, as the unit is.
+
+    What the module may do on AuroraLink is a file of its own, which the hub reads when the module connects.
+    """
+    if plan.link:
+        text = json.dumps(plan.link, ensure_ascii=False, sort_keys=True) + "\n"
+        write_atomic(_link_rules(paths, plan.module), text.encode(), durable=False)
+    else:
+        _link_rules(paths, plan.module).unlink(missing_ok=True)
     text = json.dumps(plan.to_json(), indent=1, sort_keys=True) + "\n"
     write_atomic(paths.applied / f"{plan.module}.json", text.encode(), durable=False)
 
@@ -25,6 +34,11 @@ def remember_plan(paths: Paths, plan: Plan) -> None:
 def forget_plan(paths: Paths, module: str) -> None:
     """Record that systemd holds no plan of the module."""
     (paths.applied / f"{module}.json").unlink(missing_ok=True)
+    _link_rules(paths, module).unlink(missing_ok=True)
+
+
+def _link_rules(paths: Paths, module: str) -> Path:
+    return paths.link_rules / f"{module}.json"
 
 
 def applied_plan(paths: Paths, module: str) -> Plan | None:
@@ -32,6 +46,17 @@ def applied_plan(paths: Paths, module: str) -> Plan | None:
     try:
         return Plan.from_json(json.loads((paths.applied / f"{module}.json").read_text()))
     except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def applied_link(paths: Paths, module: str) -> dict[str, tuple[str, ...] | int | str] | None:
+    """What AuroraLink's hub lets the module do; empty when it has no rules of it, None when they cannot be read."""
+    try:
+        held = json.loads(_link_rules(paths, module).read_text())
+        return {str(name): tuple(value) if isinstance(value, list) else value for name, value in held.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 

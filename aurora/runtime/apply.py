@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from aurora.errors import AuroraError, Problem
+from aurora.host.apparmor import loaded_profiles, unload_profiles
 from aurora.host.files import locked
 from aurora.host.systemd import Systemd
+from aurora.identity import LEARNING_PROFILES
 from aurora.paths import Paths
 from aurora.plan import Plan, changes, find_cycle
-from aurora.runtime.applied import read_running
+from aurora.plan.update import Transaction
+from aurora.runtime.applied import UP, read_running
 from aurora.runtime.control import cycle_problem, plan_of, with_required
 from aurora.runtime.folders import Planner
 from aurora.runtime.install import finish_removals, sweep
 from aurora.runtime.packages import take_in_packages
 from aurora.runtime.reconcile import Outcome, take_steps
-from aurora.runtime.records import read_records
+from aurora.runtime.records import Removal, read_records
+from aurora.runtime.update import finish_interrupted
+from aurora.runtime.updates import read_transactions
 
 __all__ = ["Applied", "apply"]
 
@@ -29,15 +35,26 @@ class Applied(NamedTuple):
     outcomes: list[Outcome]
     problems: list[Problem]
     """Modules that could not be taken in, removed or planned; they were left as they are."""
+    warnings: Sequence[Problem] = ()
+    """What the owner wants only to be warned of."""
+    withheld: Sequence[str] = ()
+    """Modules whose package has a version that is refused, or that their owner holds."""
+    resumed: Transaction | None = None
+    """An update that was interrupted, as it ended."""
+    purged: Sequence[str] = ()
+    """Of those removed the modules whose state is gone, too."""
 
 
 def apply(paths: Paths, systemd: Systemd) -> Applied:
     """Finish removals, take in packages, start what is enabled and not up, restart what changed and only that.
 
-    A module that cannot be removed or planned or does not come up does not keep the others from theirs.
+    First of all an update that was interrupted is ended. A module that cannot be removed or planned or does not come
+    up does not keep the others from theirs.
     """
+    resumed, unfinished = _finish_update(paths, systemd)
     with locked(paths.lock):
-        staged, problems = take_in_packages(paths)
+        taken = take_in_packages(paths)
+        problems = [*taken.problems, *unfinished]
         removed, left = finish_removals(paths, systemd)
         problems += left
         running = read_running(paths, systemd)
@@ -56,11 +73,26 @@ def apply(paths: Paths, systemd: Systemd) -> Applied:
             problems += [fault for fault in faults if fault not in problems]
             running.pop(name, None)
         outcomes = take_steps(paths, systemd, changes(wanted, running), keep_failed=True)
+        _forget_learning(paths, systemd)
         try:
             sweep(paths)  # last: what was replaced has just been let go
         except AuroraError as error:
             problems += [problem for problem in error.problems if problem not in problems]
-        return Applied(removed, staged, outcomes, problems)
+        warnings, withheld = tuple(taken.warnings), tuple(taken.withheld)
+        purged = tuple(record.name for record in removed if record.removal == Removal.PURGING)
+        names = [record.name for record in removed]
+        return Applied(names, taken.staged, outcomes, problems, warnings, withheld, resumed, purged)
+
+
+def _finish_update(paths: Paths, systemd: Systemd) -> tuple[Transaction | None, list[Problem]]:
+    """End an update that was interrupted; what keeps it from that, and what cannot be read, keeps nothing else."""
+    found, problems = read_transactions(paths)
+    if not any(one.open for one in found):
+        return None, problems
+    try:
+        return finish_interrupted(paths, systemd, lambda _words: None), problems
+    except AuroraError as error:
+        return None, [*problems, *error.problems]
 
 
 def _startable(paths: Paths, wanted: dict[str, Plan]) -> tuple[dict[str, Plan], dict[str, list[Problem]]]:
@@ -78,3 +110,14 @@ def _startable(paths: Paths, wanted: dict[str, Plan]) -> tuple[dict[str, Plan], 
             problems[name] = [problem]
             del found[name]
     return found, problems
+
+
+def _forget_learning(paths: Paths, systemd: Systemd) -> None:
+    """Take away the profiles of learning runs that are over and whose command was killed, and their failed units."""
+    left = {one for one in loaded_profiles(paths) if one.startswith(LEARNING_PROFILES) and "//" not in one}
+    if not left:
+        return
+    units = systemd.list_units(["aurora-learn-*.service"])
+    if not any(row.active in UP for row in units):
+        unload_profiles(paths, frozenset(left))
+        systemd.reset_failed([row.name for row in units])

@@ -28,7 +28,7 @@ def diagnose(systemd: Systemd, plan: Plan, job: JobResult, *, since_usec: int) -
     code = _number(systemd.get(plan.unit, "Service", "ExecMainCode", "i"))
     status = _number(systemd.get(plan.unit, "Service", "ExecMainStatus", "i"))
     if job.result == "dependency":
-        why = f"a module that it requires is not up ({', '.join(plan.requires)})"
+        why = _dependency_words(systemd, plan)
     else:
         why = result_words(result, code, status) if result != "success" else f"its start job ended with {job.result}"
     lines = read_lines([f"_SYSTEMD_UNIT={plan.unit}"], last=LOG_LINES, since_usec=since_usec)
@@ -39,6 +39,16 @@ def diagnose(systemd: Systemd, plan: Plan, job: JobResult, *, since_usec: int) -
         why += "\n  AppArmor refused it:" + "".join(f"\n    {visible(message)}" for message in refused[-LOG_LINES:])
     remedy = REMEDY.get(result, f"journalctl -u {plan.unit}")
     return Problem(what, why, plan.unit, remedy)
+
+
+def _dependency_words(systemd: Systemd, plan: Plan) -> str:
+    """Which of the units that it cannot do without is not up."""
+    for volume in plan.volumes:
+        if systemd.get(volume.unit, "Unit", "ActiveState", "s") != "active":
+            said = read_lines([f"_SYSTEMD_UNIT={volume.unit}"], last=1)
+            words = f": {said[0].message}" if said else f" (journalctl -u '{volume.unit}')"
+            return f"its {volume.directory} directory cannot be mounted{words}"
+    return f"a module that it requires is not up ({', '.join(plan.requires)})"
 
 
 def _number(value: object) -> int:

@@ -9,19 +9,30 @@ from typing import NamedTuple
 from aurora.directives import DIRECTIVES, Directive, Kind, Value
 from aurora.errors import AuroraError, HostError
 from aurora.host.apparmor import is_as_compiled
+from aurora.host.bpf import Attach
 from aurora.host.calendar import normalized
-from aurora.host.observe import numbers_of, read_cgroup, read_drop_ins, read_process, read_programs, real_places
+from aurora.host.observe import (
+    numbers_of,
+    read_cgroup,
+    read_drop_ins,
+    read_loops,
+    read_process,
+    read_programs,
+    real_places,
+)
 from aurora.host.syscalls import read_groups
 from aurora.host.systemd import Systemd
 from aurora.identity import installed
 from aurora.names import profile_name
 from aurora.paths import Paths
 from aurora.plan import FEATURE_OF, Feature, Plan
-from aurora.runtime.applied import applied_plan
+from aurora.runtime.applied import applied_link, applied_plan
+from aurora.runtime.budgets import budget_rows, lacking_rows
 from aurora.runtime.control import plan_of
 from aurora.runtime.folders import Planner
 from aurora.runtime.held import SyscallGroups, compare, read_signature, text_of
-from aurora.runtime.kernel import KERNEL
+from aurora.runtime.kernel import HELD_AROUND, KERNEL
+from aurora.runtime.linked import link_rows
 from aurora.runtime.mounted import MOUNTED
 from aurora.runtime.readback import Readback
 from aurora.runtime.records import Record
@@ -89,7 +100,7 @@ def _not_loaded(paths: Paths, planner: Planner, record: Record) -> tuple[Row, ..
         verdict = Verdict.NOT_ENFORCED if lacking else Verdict.NOT_RUNNING
         why = f"this machine lacks {lacking}, which its owner accepts" if lacking else ""
         rows.append(Row(name, _declared(DIRECTIVES[name], value), "", verdict, why, ""))
-    return tuple(rows)
+    return (*rows, *lacking_rows(plan))
 
 
 def _lacking(plan: Plan, name: str) -> str:
@@ -109,19 +120,29 @@ def _read(paths: Paths, systemd: Systemd, plan: Plan, *, weights_work: bool) -> 
     return evidence
 
 
+def _programs(paths: Paths, group: str) -> dict[Attach, int | None]:
+    """Those of the unit; for ports those of the unit or of the slice around it (`runtime.ports`)."""
+    own, around = read_programs(paths, group), read_programs(paths, group.rpartition("/")[0])
+    for kind in HELD_AROUND:
+        counts = (own[kind], around[kind])
+        own[kind] = None if None in counts else max(count for count in counts if count is not None)
+    return own
+
+
 def _read_once(paths: Paths, systemd: Systemd, plan: Plan, pid: int, *, weights_work: bool) -> Readback:
     group = str(_get(systemd, plan.unit, "Service", "ControlGroup", "s") or "")
     words = plan.settings.get("SupplementaryGroups", ())
     named = [str(plan.settings.get("User", "")), *(words if isinstance(words, tuple) else ())]
+    process = read_process(paths, pid) if pid else None
     as_compiled = is_as_compiled(paths, profile_name(plan.module)) if plan.profile is not None else None
     return Readback(
         plan=plan,
         active=str(_get(systemd, plan.unit, "Unit", "ActiveState", "s") or ""),
-        process=read_process(paths, pid) if pid else None,
+        process=process,
         first=read_process(paths, 1),
         group=group,
         cgroup=read_cgroup(paths, group) if pid and group else {},
-        programs=read_programs(paths, group) if pid and group else {},
+        programs=_programs(paths, group) if pid and group else {},
         held=_held(systemd, plan.unit, plan.settings),
         drop_ins=_drop_ins(paths, systemd, plan.unit),
         users=numbers_of(paths, named),
@@ -132,6 +153,11 @@ def _read_once(paths: Paths, systemd: Systemd, plan: Plan, pid: int, *, weights_
         timer_drop_ins=_drop_ins(paths, systemd, plan.started) if plan.timer else {},
         timer_active=bool(plan.timer) and _get(systemd, plan.started, "Unit", "ActiveState", "s") == "active",
         calendar=normalized(str(plan.timer["OnCalendar"])) if "OnCalendar" in plan.timer else None,
+        volume_states={
+            volume.unit: str(_get(systemd, volume.unit, "Unit", "ActiveState", "s") or "") for volume in plan.volumes
+        },
+        loops=read_loops(paths, process.mounts or ()) if process is not None else {},
+        link_held=applied_link(paths, plan.module),
         stale=_get(systemd, plan.unit, "Unit", "NeedDaemonReload", "b") is True,
         page_bytes=mmap.PAGESIZE,
     )
@@ -181,6 +207,8 @@ def rows_of(evidence: Readback, groups: SyscallGroups | None) -> Iterator[Row]:
         lacking = _lacking(plan, "AppArmorProfile")
         yield judge("AppArmorProfile", profile_name(plan.module), None, Held(None, "none"),
                     running=evidence.running, lacking=lacking or Feature.APPARMOR.value)  # fmt: skip
+    yield from budget_rows(evidence)
+    yield from link_rows(evidence)
     yield from _timer_rows(evidence)
     yield from _added(evidence.drop_ins, plan.settings)
     yield from _added(evidence.timer_drop_ins, plan.timer)

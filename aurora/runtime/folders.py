@@ -36,6 +36,7 @@ from aurora.policy import (
     Grant,
     Owner,
     Policy,
+    argument_of,
     exposure_problems,
     find_grants,
     find_policy,
@@ -55,6 +56,7 @@ __all__ = [
     "machine_catalogue",
     "orders_of",
     "owner_file",
+    "owner_settings",
     "read_module",
 ]
 
@@ -87,8 +89,12 @@ def read_module(folder: Path, *, shown: str | None = None, owner: Path | None = 
         _check_ownership([owner], below=owner.parents[2])
         owners = (_read(owner, max_bytes=FILE_MAX_BYTES), str(owner))
     manifest = read_manifest(data, file=f"{name}/{file}", owner=owners)
-    if problem := _entry_fault(manifest.entry[0], entries, f"{name}/{file}, key module.entry"):
-        raise InputError.of([problem])
+    programs = {"module.entry": manifest.entry, "update.check": manifest.update.check or ()}
+    faults = (
+        _entry_fault(program[0], entries, f"{name}/{file}, key {key}") for key, program in programs.items() if program
+    )
+    if problems := [fault for fault in faults if fault is not None]:
+        raise InputError.of(problems)
     return manifest
 
 
@@ -147,7 +153,7 @@ class Planner:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self._owner = _owner(paths)
+        self._owner = owner_settings(paths)
         self._owner_file = str(paths.owner_core)
         self._catalogue = machine_catalogue(paths)
         self._facts = read_facts(self._owner, root=paths.root)
@@ -157,6 +163,24 @@ class Planner:
     def facts(self) -> Facts:
         """What this machine can enforce."""
         return self._facts
+
+    def candidates(self, names: Iterable[str] = ()) -> Mapping[str, Grant]:
+        """Every grant that stands for itself, and those of `names` that this machine has, their arguments put in."""
+        grants = self._catalogue.grants
+        found = {name: grant for name, grant in grants.items() if argument_of(name) is None}
+        for name in names:
+            with suppress(InputError):
+                found |= {grant.name: grant for grant in find_grants(self._catalogue, [name])}
+        return found
+
+    def networks(self) -> tuple[str, ...]:
+        """The networks that this machine is on."""
+        if self._networks is None:
+            # pyroute2 costs nine starts of Python; only plans that follow the networks pay that.
+            from aurora.host.netlink import read_networks  # noqa: PLC0415  # see above
+
+            self._networks = read_networks()
+        return self._networks
 
     def plan(self, manifest: Manifest, *, identity: Identity, folder: str, file: str = "module.toml") -> Plan:
         """The plan of a module staged in `folder`; InputError or Refused with all that stands against it."""
@@ -232,12 +256,7 @@ class Planner:
             devices = read_device_groups(wanted_devices(policy), root=self._paths.root)
             facts = replace(facts, groups=read_groups(root=self._paths.root), device_groups=devices)
         if needs_networks(policy):
-            if self._networks is None:
-                # pyroute2 costs nine starts of Python; only plans that follow the networks pay that.
-                from aurora.host.netlink import read_networks  # noqa: PLC0415  # see above
-
-                self._networks = read_networks()
-            facts = replace(facts, networks=self._networks)
+            facts = replace(facts, networks=self.networks())
         return facts
 
 
@@ -266,7 +285,8 @@ def machine_catalogue(paths: Paths) -> Catalogue:
     return read_catalogue(files)
 
 
-def _owner(paths: Paths) -> Owner:
+def owner_settings(paths: Paths) -> Owner:
+    """What the owner has decided in core.toml; Refused when others than the owner may write it."""
     _check_ownership([paths.owner_core], below=paths.owner.parent)
     if not paths.owner_core.exists(follow_symlinks=False):
         return Owner()

@@ -21,6 +21,8 @@ from aurora.paths import Paths
 from aurora.plan import Plan
 from aurora.runtime.diagnosis import diagnose, now_usec
 from aurora.runtime.folders import Planner, read_module
+from aurora.runtime.ports import hold_unit
+from aurora.runtime.volumes import make_ready, mount_units, remove_directories
 
 __all__ = ["run_foreground"]
 
@@ -49,20 +51,20 @@ def _run(paths: Paths, systemd: Systemd, folder: Path, identity: Identity, strea
     staged = paths.state / "foreground" / identity.module
     try:
         _forget_unit(systemd, identity)  # one whose command was killed outright: the lock says that nobody has it
+        remove_directories(paths, systemd, identity)
         copy_folder(folder, staged, check=lambda copy: read_module(copy, shown=str(folder)))
         manifest = read_module(staged, shown=str(folder))
         planner = Planner(paths)
         plan = _in_foreground(planner.plan(manifest, identity=identity, folder=str(staged), file=str(folder)))
         if plan.profile is not None:
             load_profiles(paths, {plan.profile: apparmor_text(plan)})
-        return _attached(systemd, plan, streams)
+        make_ready(paths, systemd, plan, identity.directory)
+        return _attached(paths, systemd, plan, streams)
     finally:
         _forget_unit(systemd, identity)
         unload_profiles(paths, frozenset({identity.profile}))
         remove_tree(staged)
-        for kind in ("lib", "cache", "log"):
-            for middle in ("private/", ""):
-                remove_tree(paths.root / "var" / kind / f"{middle}{identity.directory}")
+        remove_directories(paths, systemd, identity)
 
 
 def _forget_unit(systemd: Systemd, identity: Identity) -> None:
@@ -78,6 +80,8 @@ def _in_foreground(plan: Plan) -> Plan:
     }  # fmt: skip
     settings: dict[str, Value] = {name: value for name, value in plan.settings.items() if name not in left_out}
     settings |= {"Restart": "no", "StartLimitIntervalSec": 0}
+    if "BindsTo" in settings:
+        settings["After"] = settings["BindsTo"]  # its volumes are its own, and come first
     if settings["Type"] == "oneshot":
         settings["Type"] = "exec"  # its start is not to be waited for as its end: that is what the terminal is for
     rules = (*plan.apparmor, *_TERMINAL_RULES)
@@ -86,7 +90,7 @@ def _in_foreground(plan: Plan) -> Plan:
     )
 
 
-def _attached(systemd: Systemd, plan: Plan, streams: tuple[int, int, int]) -> int:
+def _attached(paths: Paths, systemd: Systemd, plan: Plan, streams: tuple[int, int, int]) -> int:
     names = ("StandardInputFileDescriptor", "StandardOutputFileDescriptor", "StandardErrorFileDescriptor")
     # RemainAfterExit keeps the unit loaded when the program has ended, so that its exit status can be read.
     properties = [
@@ -97,10 +101,14 @@ def _attached(systemd: Systemd, plan: Plan, streams: tuple[int, int, int]) -> in
     since_usec = now_usec()
     deadline_sec = plan.start_timeout_usec / 1_000_000 + SUBMIT_MARGIN_SEC
     try:
-        jobs = systemd.start_transient([Transient(plan.unit, properties)], deadline_sec=deadline_sec)
+        jobs = systemd.start_transient(
+            [Transient(plan.unit, properties, beside=mount_units(systemd, plan))], deadline_sec=deadline_sec
+        )
         job = jobs[plan.unit]
         if not job.ok:
             raise StartFailed.of([diagnose(systemd, plan, job, since_usec=since_usec)])
+        if "SocketBindDeny" in plan.settings:
+            _hold_ports(paths, systemd, plan.unit)
         pid = systemd.get(plan.unit, "Service", "MainPID", "u")
         if isinstance(pid, int) and pid > 0:
             wait_for_exit(pid)
@@ -108,6 +116,14 @@ def _attached(systemd: Systemd, plan: Plan, streams: tuple[int, int, int]) -> in
         systemd.stop([plan.unit], deadline_sec=STOP_DEADLINE_SEC)
         return EXIT_INTERRUPTED
     return _exit_status(systemd, plan)
+
+
+def _hold_ports(paths: Paths, systemd: Systemd, unit: str) -> None:
+    """Its own cgroup is held: there is no slice that comes and goes with it."""
+    group = systemd.get(unit, "Service", "ControlGroup", "s")
+    # A program that has ended has none any more.
+    if isinstance(group, str) and Path(f"{paths.prefix}/sys/fs/cgroup{group}/cgroup.procs").exists() and group:
+        hold_unit(paths, systemd, unit, group)
 
 
 def _exit_status(systemd: Systemd, plan: Plan) -> int:

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 
 from aurora.directives import Directive, Kind, Value
-from aurora.emit.encode import CAPABILITY_BIT, NAMESPACE_FLAG, SIGNAL_NUMBER, SIGNATURES, bus_values
+from aurora.emit.encode import CAPABILITY_BIT, NAMESPACE_FLAG, SIGNAL_NUMBER, SIGNATURES, bus_values, emptied
 from aurora.quantity import format_duration, format_share, format_size
 from aurora.runtime.verdict import Held
 
@@ -87,7 +87,8 @@ def _units(declared: Value, held: object) -> Held:
     """Systemd adds units of its own to such a list."""
     found, expected = _strings(held), _strings(declared)
     missing = [unit for unit in expected if unit not in found]
-    return Held(not missing, _words(unit for unit in found if unit in expected))
+    # In the order in which they were declared: systemd's own is another one after a daemon-reload.
+    return Held(not missing, _words(unit for unit in expected if unit in found))
 
 
 def _elapse(row: Directive, declared: Value, held: object) -> Held:
@@ -178,9 +179,15 @@ def _binds(_kind: Kind, declared: Value, held: object) -> Held:
 
 
 def _emptied(_kind: Kind, declared: Value, held: object) -> Held:
-    rows = {str(row[0]): str(row[1]) for row in _rows(held)}
-    read_only = all("ro" in options.split(",") for options in rows.values())
-    return Held(rows.keys() == set(_strings(declared)) and read_only, _words(sorted(rows)))
+    found = {str(row[0]): set(str(row[1]).split(",")) for row in _rows(held)}
+    expected = {path: set(options.split(",")) for path, options in map(emptied, _strings(declared))}
+    # Systemd may add options of its own, such as the mode.
+    good = found.keys() == expected.keys() and all(expected[path] <= found[path] for path in expected)
+    return Held(good, _words(sorted(f"{path}:{_size_of(options)}".rstrip(":") for path, options in found.items())))
+
+
+def _size_of(options: set[str]) -> str:
+    return next((option for option in options if option.startswith("size=")), "" if "ro" in options else "rw")
 
 
 def _devices(_kind: Kind, declared: Value, held: object) -> Held:

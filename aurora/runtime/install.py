@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +20,20 @@ from aurora.runtime.folders import Planner, folder_digest, orders_of, owner_file
 from aurora.runtime.incidents import forget_incidents
 from aurora.runtime.reconcile import Outcome, release, take_steps
 from aurora.runtime.records import MODULES_MAX, SLOTS, Origin, Record, Removal, read_record, read_records
+from aurora.runtime.updates import check_not_busy, forget_versions, kept_folders, read_known
+from aurora.runtime.volumes import has_images, remove_images, sweep_images, unmount_all
 
-__all__ = ["Installed", "finish_removals", "install_folder", "remove", "stage", "sweep"]
+__all__ = [
+    "Installed",
+    "check_orders",
+    "copy_to_slot",
+    "finish_removals",
+    "free_slot",
+    "install_folder",
+    "remove",
+    "stage",
+    "sweep",
+]
 
 
 class Installed(NamedTuple):
@@ -51,9 +63,11 @@ def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool)
         file=str(folder),
     )
     with locked(paths.lock):
-        _check_order(paths, trial)
+        check_not_busy(paths, f"install the module {manifest.name}", [manifest.name])
+        check_orders(paths, [trial])
         before = read_record(paths, manifest.name)
         _check_new(paths, manifest, before)
+        _check_not_held(paths, folder, before)
         # A module that is stopped and being replaced keeps its owner's word about boot.
         enabled = start or (before is not None and before.installed and before.enabled)
         record = stage(paths, folder, manifest, Origin.FOLDER, before, enabled=enabled)
@@ -72,15 +86,16 @@ def install_folder(paths: Paths, systemd: Systemd, folder: Path, *, start: bool)
         return Installed(None, before, outcome)
 
 
-def _check_order(paths: Paths, trial: Plan) -> None:
-    """That what the module requires is installed, and that no installed module is after it that it is after."""
-    if not trial.after:
+def check_orders(paths: Paths, trials: Sequence[Plan]) -> None:
+    """That what the modules require is installed, and that no module is after one that is after it."""
+    if not any(trial.after for trial in trials):
         return
-    others = {one.name: one for one in read_records(paths) if one.installed and one.name != trial.module}
-    if lacking := [name for name in trial.requires if name not in others]:
-        raise NotFound.of(missing_module(trial.module, name) for name in lacking)
+    new = {trial.module: trial for trial in trials}
+    others = {one.name: one for one in read_records(paths) if one.installed and one.name not in new}
+    if lacking := [(t.module, name) for t in trials for name in t.requires if name not in {**others, **new}]:
+        raise NotFound.of(missing_module(module, name) for module, name in lacking)
     after = {name: order.after + order.requires for name, order in orders_of(paths, others.values()).items()}
-    check_order({**after, trial.module: trial.after})
+    check_order({**after, **{trial.module: trial.after for trial in trials}})
 
 
 def _check_new(paths: Paths, manifest: Manifest, before: Record | None) -> None:
@@ -100,6 +115,14 @@ def _check_new(paths: Paths, manifest: Manifest, before: Record | None) -> None:
             raise Refused(what, f"its user {user} would be that of the module {other.name}", remedy="another name")
 
 
+def _check_not_held(paths: Paths, folder: Path, before: Record | None) -> None:
+    if before is None or not before.installed or not read_known(paths, before.name).held:
+        return
+    if folder_digest(folder) != before.source_digest:
+        what = f"install the module {before.name}"
+        raise Refused(what, "its owner holds the version there is", remedy=f"auroractl update unhold {before.name}")
+
+
 def stage(
     paths: Paths, folder: Path, manifest: Manifest, origin: str, before: Record | None, *, enabled: bool
 ) -> Record:
@@ -107,14 +130,8 @@ def stage(
 
     InputError when the folder changed while it was copied.
     """
-    slot = _free_slot(paths, manifest.name, before)
-    target = paths.modules / manifest.name / slot
-
-    def check(copy: Path) -> None:
-        if read_module(copy, shown=str(folder)) != manifest:
-            raise InputError.of([Problem("stage the module", "it changed while it was read", str(folder), "again")])
-
-    copy_folder(folder, target, check=check)
+    slot = free_slot(paths, manifest.name, before)
+    digest = copy_to_slot(paths, folder, manifest, slot)
     record = Record(
         name=manifest.name,
         version=manifest.version,
@@ -122,14 +139,29 @@ def stage(
         origin=origin,
         enabled=enabled,
         slot=slot,
-        source_digest=folder_digest(target),
+        source_digest=digest,
     )
-    sync_folder(paths.modules)
     write_atomic(paths.records / manifest.name, record.to_bytes())
     return record
 
 
-def _free_slot(paths: Paths, name: str, before: Record | None) -> str:
+def copy_to_slot(paths: Paths, folder: Path, manifest: Manifest, slot: str) -> str:
+    """Copy a module into a slot, whole and durable; the digest of what is there then.
+
+    InputError when the folder changed while it was copied: nothing is left of it then.
+    """
+    target = paths.modules / manifest.name / slot
+
+    def check(copy: Path) -> None:
+        if read_module(copy, shown=str(folder)) != manifest:
+            raise InputError.of([Problem("stage the module", "it changed while it was read", str(folder), "again")])
+
+    copy_folder(folder, target, check=check)
+    sync_folder(paths.modules)
+    return folder_digest(target)
+
+
+def free_slot(paths: Paths, name: str, before: Record | None) -> str:
     """A slot that neither counts nor holds what systemd runs now: both must stay whole."""
     applied = applied_plan(paths, name)
     taken = {before.slot} if before is not None else set()
@@ -153,6 +185,7 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool, beside: It
     requires it that is not `beside`, which are removed in the same go.
     """
     with locked(paths.lock):
+        check_not_busy(paths, f"remove the module {name}", [name])
         record = read_record(paths, name)
         if record is None and not (purge and is_module_name(name) and _has_state(paths, name)):
             raise NotFound("remove the module " + name, "no such module is installed", remedy="auroractl list")
@@ -168,6 +201,7 @@ def remove(paths: Paths, systemd: Systemd, name: str, *, purge: bool, beside: It
             write_atomic(paths.records / name, record._replace(removal=removal).to_bytes())
         _finish_removals_or_raise(paths, systemd)
         if record is None:
+            unmount_all(paths, systemd, installed(name))
             _remove_state(paths, name)
 
 
@@ -178,19 +212,19 @@ def _check_not_required(paths: Paths, name: str, going: frozenset[str]) -> None:
         raise Refused(f"remove the module {name}", f"{', '.join(leaning)} require it", remedy="removing these first")
 
 
-def finish_removals(paths: Paths, systemd: Systemd) -> tuple[list[str], list[Problem]]:
+def finish_removals(paths: Paths, systemd: Systemd) -> tuple[list[Record], list[Problem]]:
     """Carry removals that have been decided to their end. Call with the lock held.
 
-    The names of those that are gone, and the problems of those that could not be removed: one of them does not keep
+    The records of those that are gone, and the problems of those that could not be removed: one of them does not keep
     the others. Interrupted anywhere, it does the rest the next time.
     """
-    removed: list[str] = []
+    removed: list[Record] = []
     problems: list[Problem] = []
     for record in read_records(paths):
         if record.removal in (Removal.REMOVING, Removal.PURGING):
             try:
                 _finish_removal(paths, systemd, record)
-                removed.append(record.name)
+                removed.append(record)
             except AuroraError as error:
                 problems += error.problems
     return removed, problems
@@ -204,7 +238,9 @@ def _finish_removals_or_raise(paths: Paths, systemd: Systemd) -> None:
 
 def _finish_removal(paths: Paths, systemd: Systemd, record: Record) -> None:
     release(paths, systemd, [record.name])
+    unmount_all(paths, systemd, installed(record.name))
     remove_tree(paths.modules / record.name)
+    forget_versions(paths, record.name)
     if record.removal == Removal.PURGING:
         _remove_state(paths, record.name)
     if record.removal == Removal.REMOVING and record.origin == Origin.PACKAGE:
@@ -221,20 +257,30 @@ def _finish_removal(paths: Paths, systemd: Systemd, record: Record) -> None:
 def sweep(paths: Paths) -> None:
     """Remove what interrupted commands left. Call with the lock held.
 
-    That is every staged folder that neither counts nor holds what systemd was given, and files that were half written.
+    That is every staged folder that neither counts, nor holds what systemd was given, nor is of an update or to go back
+    to; and files that were half written.
     """
-    for folder in (paths.records, paths.applied, paths.profiles, paths.profile_sources):
+    for folder in (
+        paths.records,
+        paths.applied,
+        paths.profiles,
+        paths.profile_sources,
+        paths.updates,
+        paths.known_versions,
+    ):
         remove_unfinished(folder)
+    sweep_images(paths)
     if not paths.modules.is_dir():
         return
     records = {record.name: record for record in read_records(paths)}
+    of_updates = kept_folders(paths)
     for module in paths.modules.iterdir():
         record = records.get(module.name)
         if record is None or not record.installed:
             remove_tree(module)
             continue
         applied = applied_plan(paths, module.name)
-        kept = {record.folder(paths), applied.folder if applied is not None else ""}
+        kept = of_updates | {record.folder(paths), applied.folder if applied is not None else ""}
         for slot in module.iterdir():
             if str(slot) not in kept:
                 remove_tree(slot)
@@ -242,10 +288,12 @@ def sweep(paths: Paths) -> None:
 
 def _has_state(paths: Paths, name: str) -> bool:
     places = (*paths.module_state(name), paths.incidents / name, paths.safe_runs / name)
-    return any(place.exists() or place.is_symlink() for place in places)
+    there = any(place.exists() or place.is_symlink() for place in places)
+    return there or has_images(paths, installed(name).directory)
 
 
 def _remove_state(paths: Paths, name: str) -> None:
+    remove_images(paths, installed(name).directory)
     for place in paths.module_state(name):
         remove_tree(place)
     forget_incidents(paths, name)

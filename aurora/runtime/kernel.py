@@ -11,7 +11,7 @@ from aurora.quantity import INFINITY, format_share, format_size
 from aurora.runtime.readback import Readback
 from aurora.runtime.verdict import Seen
 
-__all__ = ["KERNEL", "Check"]
+__all__ = ["HELD_AROUND", "KERNEL", "Check"]
 
 type Check = Callable[[Value, Readback], Seen]
 """From the declared value and the evidence to what the kernel shows."""
@@ -229,8 +229,13 @@ def _apart(kind: str) -> Check:
     return check
 
 
+HELD_AROUND = frozenset({Attach.BIND4, Attach.BIND6})
+"""Kinds of programs that hold a module from the cgroup around its own."""
+
+
 def _programs(*kinds: Attach) -> Check:
-    source = f"bpf(2) on the cgroup: {', '.join(kind.name.lower() for kind in kinds)}"
+    where = "the cgroup or its slice" if HELD_AROUND.issuperset(kinds) else "the cgroup"
+    source = f"bpf(2) on {where}: {', '.join(kind.name.lower() for kind in kinds)}"
 
     def check(declared: Value, evidence: Readback) -> Seen:
         counts = [evidence.programs.get(kind) for kind in kinds]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from aurora.directives import Value
-from aurora.host.mounts import Mount, mount_of
+from aurora.host.mounts import Mount, mount_of, size_in_memory
+from aurora.quantity import format_size, parse_size
 from aurora.runtime.readback import Readback
 from aurora.runtime.verdict import Seen
 
@@ -120,11 +121,14 @@ def _proc(option: str) -> _Judge:
 
 def _emptied(mounts: Sequence[Mount], declared: Value, _evidence: Readback) -> list[str]:
     faults = []
-    for path in _words(declared):
+    for word in _words(declared):
+        path, _, size = word.partition(":")
         mount = mount_of(mounts, path)
         if mount is None or mount.point != path or mount.kind != "tmpfs":
             faults.append(f"{path} is not empty")
-        elif mount.writable:
+        elif size and (bound := size_in_memory(mount)) != parse_size(size.removeprefix("size=")):
+            faults.append(f"{path} holds {'any amount' if bound is None else format_size(bound)}")
+        elif not size and mount.writable:
             faults.append(f"{path} is writable")
     return faults
 
@@ -154,6 +158,8 @@ def _shown(mounts: Sequence[Mount], declared: Value, evidence: Readback) -> list
         mount = mount_of(mounts, path)
         if mount is None or mount.point != path:
             faults.append(f"{path} is not in view")
+        elif mount.root.endswith("//deleted"):  # proc_pid_mountinfo(5); a socket that was made anew, for one
+            faults.append(f"{path} is one that is no more; auroractl restart {evidence.plan.module}")
         elif mount.writable:
             faults.append(f"{path} is writable")
     return faults

@@ -7,18 +7,24 @@ going triggers us.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
-from aurora.errors import AuroraError, HostError, InputError, Problem
+from aurora.errors import AuroraError, HostError, InputError, Problem, Refused
+from aurora.host.dpkg import is_torn
 from aurora.host.files import folder_entries, read_bounded, write_atomic
 from aurora.names import is_module_name, package_name
 from aurora.paths import Paths
+from aurora.plan.update import may_try
+from aurora.policy import SIGNATURES_REQUIRED
+from aurora.runtime.accepted import not_accepted
 from aurora.runtime.folders import folder_digest, read_module
 from aurora.runtime.install import stage
 from aurora.runtime.records import Origin, Record, Removal, read_record, read_records
+from aurora.runtime.updates import busy_modules, read_known
 
-__all__ = ["take_in_packages"]
+__all__ = ["TakenIn", "behind", "take_in_packages"]
 
 SCRIPTS = ("config", "postinst", "postrm", "preinst", "prerm", "triggers")
 """What dpkg would keep of a package for itself to run or follow, and a module's package does not have."""
@@ -28,25 +34,65 @@ PROBLEMS_MAX = 50
 """More are not said of one package."""
 
 
-def take_in_packages(paths: Paths) -> tuple[list[str], list[Problem]]:
+class TakenIn(NamedTuple):
+    """What came of the packages."""
+
+    staged: list[str]
+    """Modules that a package brought or changed."""
+    withheld: list[str]
+    """Modules whose package has a version that is refused, or held back by their owner."""
+    problems: list[Problem]
+    """Of packages that were not taken in."""
+    warnings: list[Problem]
+    """Of packages that were, as the owner wants only to be warned."""
+
+
+def take_in_packages(paths: Paths) -> TakenIn:
     """Stage packages that are new or changed, and mark those that are gone for removal. Call with the lock held.
 
-    The names of modules that were staged, and the problems of packages that could not be: one bad package does not
-    keep the others out.
+    One whose update has not ended is left alone, as are versions that are refused or that a module's owner holds off.
+    One bad package does not keep the others out.
     """
-    staged: list[str] = []
-    problems: list[Problem] = []
+    done = TakenIn([], [], [], [])
     there = _payloads(paths)
+    busy = busy_modules(paths)
     for name in there:
         try:
-            if _take_in(paths, name):
-                staged.append(name)
+            if name not in busy:
+                _take_in(paths, name, done)
         except AuroraError as error:
-            problems += error.problems
+            done.problems.extend(error.problems)
     for record in read_records(paths):
-        if record.origin == Origin.PACKAGE and record.name not in there:
+        if record.origin == Origin.PACKAGE and record.name not in {*there, *busy}:
             _let_go(paths, record)
-    return staged, problems
+    return done
+
+
+def behind(paths: Paths, names: Iterable[str]) -> bool:
+    """Whether dpkg has other versions of packages than are installed here, or none any more, of one of these modules.
+
+    One that is refused or held does not count. That is what comes of a package which changes while its module is busy.
+    """
+    for name in names:
+        record = read_record(paths, name)
+        if record is None or not record.installed or record.origin != Origin.PACKAGE:
+            continue
+        folder = paths.package_modules / name
+        try:
+            if not folder.is_dir():
+                return True
+            digest = folder_digest(folder)
+            if digest != record.source_digest and not _is_withheld(paths, name, digest):
+                return True
+        except AuroraError:
+            return True  # who takes it in says what is wrong
+    return False
+
+
+def _is_withheld(paths: Paths, name: str, digest: str) -> bool:
+    """Whether a version of an installed module, other than the active one, is refused or held off."""
+    known = read_known(paths, name)
+    return not may_try(digest, known.refused_digests, held=known.held, owner=False)
 
 
 def _payloads(paths: Paths) -> list[str]:
@@ -56,7 +102,7 @@ def _payloads(paths: Paths) -> list[str]:
     return sorted(p.name for p in paths.package_modules.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _take_in(paths: Paths, name: str) -> bool:
+def _take_in(paths: Paths, name: str, done: TakenIn) -> None:
     folder = paths.package_modules / name
     if not is_module_name(name):
         what = "take in the package of a module"
@@ -67,8 +113,16 @@ def _take_in(paths: Paths, name: str) -> bool:
             why = "a module of that name was installed from a folder"
             problem = Problem(f"take in the package of {name}", why, str(folder), f"auroractl remove {name}")
             raise InputError.of([problem])
-        if before.source_digest == folder_digest(folder):
-            return False
+        digest = folder_digest(folder)
+        if digest == before.source_digest:
+            return
+        if _is_withheld(paths, name, digest):
+            done.withheld.append(name)
+            return
+    if is_torn(paths, package_name(name)):
+        why = "dpkg was ended amid its work, so that what is there is neither the old version nor the new"
+        remedy = "apt reinstall it, or apt purge it"
+        raise InputError(f"take in the package of {name}", why, where=package_name(name), remedy=remedy)
     if problems := list(_strange(paths, name))[:PROBLEMS_MAX]:
         raise InputError.of(problems)
     folder_entries(folder, hard_links=False)  # dpkg makes them, also to files that are not the package's
@@ -76,10 +130,14 @@ def _take_in(paths: Paths, name: str) -> bool:
     if manifest.name != name:
         problem = Problem(f"take in the package of {name}", f"its manifest names {manifest.name}", str(folder))
         raise InputError.of([problem])
-    known = before is not None and before.installed
-    enabled = before.enabled if before is not None and known else True
+    mode, unaccepted = not_accepted(paths, name, folder)
+    if unaccepted is not None and mode == SIGNATURES_REQUIRED:
+        raise Refused.of([unaccepted])
+    enabled = before.enabled if before is not None and before.installed else True
     stage(paths, folder, manifest, Origin.PACKAGE, before, enabled=enabled)
-    return True
+    if unaccepted is not None:
+        done.warnings.append(unaccepted)
+    done.staged.append(name)
 
 
 def _strange(paths: Paths, name: str) -> Iterator[Problem]:

@@ -48,6 +48,12 @@ class Readback:
     """Whether the timer waits for its next time."""
     calendar: str | None
     """The plan's calendar event as systemd spells it out; None where there is none, or it was not read."""
+    volume_states: Mapping[str, str]
+    """Mount units of the plan's volumes -> their ActiveState."""
+    loops: Mapping[str, tuple[str, int]]
+    """Loop devices that the module sees, as MAJOR:MINOR -> the file behind each, and its length in bytes."""
+    link_held: Mapping[str, tuple[str, ...] | int | str] | None
+    """What AuroraLink's hub goes by; empty where there is nothing, None when it cannot be read."""
     stale: bool
     """Whether files of the unit have changed since systemd read them."""
     page_bytes: int

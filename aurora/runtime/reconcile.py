@@ -11,15 +11,18 @@ from aurora.errors import AuroraError, Problem, StartFailed
 from aurora.host.apparmor import load_profiles, unload_profiles
 from aurora.host.files import locked
 from aurora.host.systemd import JobResult, Systemd, Transient
-from aurora.names import profile_name, safe_unit, slice_name, timer_name, unit_name
+from aurora.identity import installed
+from aurora.names import check_unit, incident_unit, profile_name, safe_unit, slice_name, timer_name, unit_name
 from aurora.paths import Paths
-from aurora.plan import Action, Plan, Step, in_order, reached
+from aurora.plan import Action, Plan, Step, in_order, reached, turned_round
 from aurora.runtime.applied import forget_plan, read_running, remember_plan
 from aurora.runtime.diagnosis import diagnose, now_usec
+from aurora.runtime.volumes import make_ready, mount_units
 
-__all__ = ["Outcome", "bring_up", "raise_failures", "release", "safe_lock", "take_steps"]
+__all__ = ["Outcome", "bring_up", "check_lock", "raise_failures", "release", "safe_lock", "take_steps"]
 
 STOP_DEADLINE_SEC = 60.0
+RECORD_DEADLINE_SEC = 60.0
 SUBMIT_MARGIN_SEC = 60.0
 SUBMIT_MARGIN_EACH_SEC = 10.0
 """Beyond the modules' own start timeouts: for systemd and a slow machine to work the queue off."""
@@ -96,9 +99,9 @@ def _moved(paths: Paths, systemd: Systemd, steps: Sequence[Step], loaded: frozen
     stepped = {step.module for step in steps}
     released = {step.module for step in gone} - loaded
     renewed = {step.module for step in gone if step.plan is not None} - loaded
-    dropped = reached(renewed, _reversed({module: plan.after for module, plan in plans.items()})) - stepped
+    dropped = reached(renewed, turned_round({module: plan.after for module, plan in plans.items()})) - stepped
     leaning = reached(
-        {step.module for step in gone}, _reversed({module: plan.requires for module, plan in plans.items()})
+        {step.module for step in gone}, turned_round({module: plan.requires for module, plan in plans.items()})
     )
     order = in_order({module: plan.after for module, plan in plans.items()})
     up = [module for module in order if running[module].active]
@@ -109,15 +112,6 @@ def _moved(paths: Paths, systemd: Systemd, steps: Sequence[Step], loaded: frozen
     )
 
 
-def _reversed(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-    """The same edges, from their ends."""
-    found: dict[str, list[str]] = {}
-    for start, ends in edges.items():
-        for end in ends:
-            found.setdefault(end, []).append(start)
-    return found
-
-
 def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
     undo = step.undo
     release(paths, systemd, [step.module], keep_profiles=[step.module])
@@ -125,28 +119,38 @@ def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
 
 
 def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_profiles: Iterable[str] = ()) -> None:
-    """Stop modules, and their safe states, and make systemd forget their units; then remove their profiles.
+    """Stop modules, their safe states and checks, and make systemd forget their units; then remove their profiles.
 
     StartFailed when systemd does not stop one.
     """
     if not modules:
         return
-    units = [name for module in modules for name in (timer_name(module), unit_name(module), slice_name(module))]
-    # Stopping the slice stops what runs in it, and with the pin gone systemd drops the unit.
-    _stop(systemd, [*units, *map(safe_unit, modules)])
+    # Stopping the slice stops what runs in it, and with the pin gone systemd drops the unit. It goes before the unit:
+    # one that is down and pinned is taken for stopped by its owner, should we be killed between the two.
+    units = [name(module) for name in (timer_name, slice_name, unit_name) for module in modules]
+    _stop(systemd, [*units, *map(safe_unit, modules), *map(check_unit, modules)])
+    # While it is written down how a module failed, systemd keeps the module's unit, and its name (seen with 257). What
+    # still is there after the deadline, systemd refuses in its own words.
+    systemd.wait_ended([incident_unit(module) for module in modules], deadline_sec=RECORD_DEADLINE_SEC)
     systemd.reset_failed(units)
     kept = set(keep_profiles)
     for module in modules:
         forget_plan(paths, module)
         if module not in kept:
-            # A safe state that began just now ends before its profile goes: without it, it would be unconfined.
-            with locked(safe_lock(paths, module)):
+            # A safe state or a check that began just now ends before its profile goes: without it, it would be
+            # unconfined.
+            with locked(safe_lock(paths, module)), locked(check_lock(paths, module)):
                 unload_profiles(paths, frozenset({profile_name(module)}))
 
 
 def safe_lock(paths: Paths, module: str) -> Path:
     """Held while the command of a safe state runs, and while the module's profile is taken away."""
     return paths.safe_decisions / f"{module}.lock"
+
+
+def check_lock(paths: Paths, module: str) -> Path:
+    """The same of a module's check; another one, as a safe state does not wait for a check to end."""
+    return paths.safe_decisions / f"{module}.check-lock"
 
 
 def _stop(systemd: Systemd, units: Sequence[str]) -> None:
@@ -157,7 +161,7 @@ def _stop(systemd: Systemd, units: Sequence[str]) -> None:
         )
 
 
-def transient(plan: Plan) -> Transient:
+def transient(systemd: Systemd, plan: Plan) -> Transient:
     """The call that gives the plan to systemd."""
     service = service_properties(plan)
     return Transient(
@@ -165,7 +169,7 @@ def transient(plan: Plan) -> Transient:
         properties=timer_properties(plan) if plan.timer else service,
         pin=plan.slice,
         pin_properties=slice_properties(plan),
-        beside=(plan.unit, service) if plan.timer else None,
+        beside=[*([(plan.unit, service)] if plan.timer else []), *mount_units(systemd, plan)],
     )
 
 
@@ -174,6 +178,7 @@ def bring_up(
 ) -> dict[str, Problem]:
     """Load the profiles, submit every start, wait for all; the problem of each module that did not come up."""
     failed = _without_secrets(plans)
+    failed |= _without_room(paths, systemd, [p for p in plans if p.module not in failed and p.module not in loaded])
     failed |= _load(paths, [plan for plan in plans if plan.module not in failed])
     ready = {plan.module: plan for plan in plans if plan.module not in failed}
     if not ready:
@@ -184,7 +189,7 @@ def bring_up(
     for plan in plans:
         remember_plan(paths, plan)
     deadline_sec = _deadline_sec(plans)
-    fresh = [transient(plan) for plan in plans if plan.module not in loaded]
+    fresh = [transient(systemd, plan) for plan in plans if plan.module not in loaded]
     known = [plan.started for plan in plans if plan.module in loaded]
     jobs = {
         **(systemd.start_transient(fresh, deadline_sec=deadline_sec) if fresh else {}),
@@ -214,6 +219,17 @@ def _without_secrets(plans: Sequence[Plan]) -> dict[str, Problem]:
                 missing[0],
                 f"auroractl credential set {plan.module} {missing[0].rpartition('/')[2]}",
             )
+    return problems
+
+
+def _without_room(paths: Paths, systemd: Systemd, plans: Sequence[Plan]) -> dict[str, Problem]:
+    """Make the volumes; the problem of each module that does not get the directories it was promised."""
+    problems = {}
+    for plan in plans:
+        try:
+            make_ready(paths, systemd, plan, installed(plan.module).directory)
+        except AuroraError as error:
+            problems[plan.module] = error.problems[0]
     return problems
 
 

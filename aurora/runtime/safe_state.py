@@ -9,9 +9,9 @@ from aurora.emit import apparmor_text, service_properties
 from aurora.errors import AuroraError, StartFailed
 from aurora.host.apparmor import load_profiles
 from aurora.host.files import locked, write_atomic
-from aurora.host.systemd import Systemd, Transient
+from aurora.host.systemd import JobResult, Systemd, Transient
 from aurora.paths import Paths
-from aurora.plan import SAFE_TIMEOUT_USEC, Plan, safe_plan
+from aurora.plan import SAFE_TIMEOUT_USEC, Plan, safe_plan, without_volumes
 from aurora.runtime.applied import applied_plan
 from aurora.runtime.control import plan_of, start
 from aurora.runtime.diagnosis import diagnose, now_usec
@@ -19,6 +19,7 @@ from aurora.runtime.folders import Planner
 from aurora.runtime.reconcile import raise_failures, safe_lock
 from aurora.runtime.records import Record
 from aurora.runtime.saferuns import SafeRun, read_safe_run
+from aurora.runtime.volumes import mount_units
 
 __all__ = ["enter_safe_state"]
 
@@ -50,11 +51,18 @@ def _run_command(paths: Paths, systemd: Systemd, plan: Plan) -> None:
     if safe.profile is not None:
         load_profiles(paths, {safe.profile: apparmor_text(plan)})
     since_usec = now_usec()
-    wanted = [Transient(safe.unit, service_properties(safe))]
-    job = systemd.start_transient(wanted, deadline_sec=DEADLINE_SEC)[safe.unit]
+    job = _start(systemd, safe)
+    if job.result == "dependency" and safe.volumes:
+        # That it can't be given what the module has stored must not keep it from being done.
+        job = _start(systemd, without_volumes(safe))
     if not job.ok:
         problem = diagnose(systemd, safe, job, since_usec=since_usec)
         raise StartFailed.of([problem._replace(what=f"run the safe state of {plan.module}")])
+
+
+def _start(systemd: Systemd, safe: Plan) -> JobResult:
+    wanted = Transient(safe.unit, service_properties(safe), beside=mount_units(systemd, safe))
+    return systemd.start_transient([wanted], deadline_sec=DEADLINE_SEC)[safe.unit]
 
 
 def _noted(paths: Paths, module: str, act: Callable[[], None]) -> None:

@@ -6,7 +6,8 @@ import time
 
 from aurora.host.cgroup import Usage, read_usage
 from aurora.host.show import show_units
-from aurora.names import UNENFORCED_VARIABLE, slice_name, timer_name, unit_name
+from aurora.host.space import space_of
+from aurora.names import BUDGET_VARIABLES, UNENFORCED_VARIABLE, slice_name, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.quantity import parse_duration
 from aurora.runtime.records import Record
@@ -16,7 +17,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Status", "age_sec", "read_status"]
+__all__ = ["Disk", "Status", "age_sec", "read_status"]
+
+
+class Disk(Value):
+    """A directory that has a budget."""
+
+    directory: str
+    """state, cache or logs."""
+    used_bytes: int | None
+    """None where it is not mounted, or the caller may not look."""
+    max_bytes: int
 
 
 class Status(Value):
@@ -41,6 +52,8 @@ class Status(Value):
     main_pid: int
     """0 when it does not run."""
     usage: Usage
+    disk: tuple[Disk, ...]
+    """Its directories that have a budget, from when systemd has its unit."""
     unenforced: tuple[str, ...]
     """Features it relies on that are missing here, as the owner accepts."""
     outdated: bool
@@ -83,7 +96,8 @@ def read_status(paths: Paths, records: Sequence[Record]) -> list[Status]:
 
 def _status(paths: Paths, record: Record, fields: Mapping[str, str], timer: Mapping[str, str]) -> Status:
     unit = unit_name(record.name)
-    unenforced = fields.get("Environment", "").partition(f"{UNENFORCED_VARIABLE}=")[2].partition(" ")[0]
+    told = _told(fields.get("Environment", ""))
+    unenforced = told.get(UNENFORCED_VARIABLE, "")
     folder = fields.get("WorkingDirectory", "")
     return Status(
         name=record.name,
@@ -99,11 +113,33 @@ def _status(paths: Paths, record: Record, fields: Mapping[str, str], timer: Mapp
         exit_status=_number(fields.get("ExecMainStatus", "")),
         main_pid=_number(fields.get("MainPID", "")),
         usage=read_usage(f"/aurora.slice/{slice_name(record.name)}/{unit}", root=paths.prefix),
+        disk=_disk(paths, record.name, told),
         unenforced=tuple(unenforced.split(",")) if unenforced else (),
         outdated=bool(folder) and folder != record.folder(paths),
         scheduled=timer.get("ActiveState") == "active",
         next_sec=_next_sec(timer),
     )
+
+
+def _told(environment: str) -> dict[str, str]:
+    """The variables of the core's own, which come first; what follows is the module's to choose."""
+    ours = (UNENFORCED_VARIABLE, *BUDGET_VARIABLES.values())
+    found: dict[str, str] = {}
+    for word in environment.split(" "):
+        name, _, value = word.partition("=")
+        if name not in ours:
+            break
+        found[name] = value
+    return found
+
+
+def _disk(paths: Paths, module: str, told: Mapping[str, str]) -> tuple[Disk, ...]:
+    found = []
+    for directory, variable in BUDGET_VARIABLES.items():
+        if variable in told:
+            space = space_of(paths.private_text(directory, module))
+            found.append(Disk(directory, None if space is None else space.used_bytes, _number(told[variable])))
+    return tuple(found)
 
 
 def _next_sec(timer: Mapping[str, str]) -> int:

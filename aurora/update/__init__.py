@@ -1,9 +1,17 @@
-"""Packages of modules. Signatures, slots and rollback are to live here.
+"""Packages of modules and their signatures. Slots and rollback are to live here.
 
-package   a module's folder -> the content of a .deb     PURE
-build     that content -> the .deb
-ar        a .deb's outermost layer                 PURE
-tar       an archive's bytes -> its members              PURE
-members   what a package may hold                        PURE
-unpack    a .deb of anybody -> its module, or what is against it
+package    a module's folder -> the content of a .deb      PURE
+build      that content -> the .deb
+ar         a .deb's outermost layer                  PURE
+tar        an archive's bytes -> its members               PURE
+members    what a package may hold                         PURE
+unpack     a .deb of anybody -> its module, or what is against it
+versions   which version is the later one            PURE
+signature  what is signed, and how it is written           PURE
+signed     a .deb -> what it is, and its signatures; putting them there
+incoming   apt's list of what it is to install        PURE
+keys       Ed25519 keys made, used and sealed
+keyring    the owner's keys and rules, from bytes          PURE
+keystore   where keys lie
+trust      whether a package may be installed        PURE
 """

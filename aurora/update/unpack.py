@@ -17,11 +17,11 @@ from pathlib import Path
 from aurora.errors import HostError, InputError, NotFound, Problem
 from aurora.host.files import FOLDER_MAX_BYTES, FOLDER_MAX_ENTRIES
 from aurora.host.stream import output_of
-from aurora.update.ar import deb_fault
+from aurora.update.ar import BrokenDeb, parts_of
 from aurora.update.members import CONTROL_MAX_BYTES, CONTROL_NAMES, Contents, control_problems
 from aurora.update.tar import BrokenTar, Kind, Member, members_of
 
-__all__ = ["held", "unpacked"]
+__all__ = ["check_outside", "held", "streamed", "unpacked"]
 
 DATA_MAX_BYTES = FOLDER_MAX_BYTES + FOLDER_MAX_ENTRIES * 4096
 """The decompressed data archive: its content, and for each member header, long name and padding."""
@@ -38,7 +38,7 @@ def held(deb: Path) -> Iterator[Path]:
 
     It can be read by all, as apt reads with a user of its own.
     """
-    _check_outside(deb, str(deb))
+    check_outside(deb, str(deb))
     with tempfile.TemporaryDirectory(prefix="aurora-deb-") as scratch:
         copy = Path(scratch, "module.deb")
         try:
@@ -59,7 +59,7 @@ def unpacked(deb: Path, *, shown: str | None = None) -> Iterator[Path]:
     module and nothing else: nothing has been written then. `shown` is the name that errors give the file.
     """
     where = shown if shown is not None else str(deb)
-    _check_outside(deb, where)
+    check_outside(deb, where)
     data, module = _judge(deb, where)
     with tempfile.TemporaryDirectory(prefix="aurora-deb-") as scratch:
         folder = Path(scratch, module)
@@ -71,26 +71,28 @@ def unpacked(deb: Path, *, shown: str | None = None) -> Iterator[Path]:
                     raise BrokenTar("it changed while it was read")
                 _write(folder, member, content)
 
-        _streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, write)
+        streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, write)
         if next(data, None) is not None:
             raise InputError.of([Problem("read the package", "it changed while it was read", where)])
         yield folder
 
 
-def _check_outside(deb: Path, where: str) -> None:
+def check_outside(deb: Path, where: str) -> None:
     """NotFound when there is no such file; InputError when it is longer than a package can be, or is none."""
     if not deb.is_file():
         raise NotFound("read the package", "there is no such file", where=where)
     try:
         with deb.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
-            why = deb_fault(lambda place, count: os.pread(file.fileno(), count, place), size_bytes)
+            if size_bytes > PACKAGE_MAX_BYTES:
+                raise BrokenDeb(f"it has more than {PACKAGE_MAX_BYTES} bytes")
+            parts_of(lambda place, count: os.pread(file.fileno(), count, place), size_bytes)
     except OSError as error:
         raise HostError("read the package", str(error), where=where) from error
-    if size_bytes > PACKAGE_MAX_BYTES:
-        why = f"it has more than {PACKAGE_MAX_BYTES} bytes"
-    if why is not None:
-        raise InputError("read the package", why, where=where, remedy="auroractl pack DIR, which makes one")
+    except BrokenDeb as error:
+        raise InputError(
+            "read the package", str(error), where=where, remedy="auroractl pack DIR, which makes one"
+        ) from error
 
 
 def _judge(deb: Path, where: str) -> tuple[Iterator[Member], str]:
@@ -115,15 +117,15 @@ def _judge(deb: Path, where: str) -> tuple[Iterator[Member], str]:
                 return
             members.append(member)
 
-    _streamed(deb, "--ctrl-tarfile", CONTROL_MAX_BYTES, where, control)
-    _streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, data, is_full=lambda: contents.full)
+    streamed(deb, "--ctrl-tarfile", CONTROL_MAX_BYTES, where, control)
+    streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, data, is_full=lambda: contents.full)
     module = contents.end()
     if problems := [*contents.problems, *control_problems(files, others, module, where)]:
         raise InputError.of(problems)
     return iter(members), module
 
 
-def _streamed(
+def streamed(
     deb: Path,
     action: str,
     max_bytes: int,

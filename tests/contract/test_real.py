@@ -6,7 +6,7 @@ import subprocess
 
 from aurora.host.systemd import Systemd
 from tests.contract.test_systemd import HARD_WORDS, LISTENS
-from tests.contract.units import DEADLINE_SEC, UNIT, Properties, active, argv_of, pinned, started
+from tests.contract.units import DEADLINE_SEC, UNIT, Properties, active, argv_of, pinned, started, transient
 
 
 def reload() -> None:
@@ -36,3 +36,10 @@ def test_a_description_that_cannot_join_the_next_line_is_read_again_as_it_was(sy
     reload()
     assert systemd.get(UNIT, "Unit", "Description", "s") == "100% of $HOME \\"
     assert systemd.get(UNIT, "Unit", "CollectMode", "s") == "inactive-or-failed"
+
+
+def test_the_end_of_a_unit_that_is_at_work_is_waited_for(systemd: Systemd) -> None:
+    ends = transient("/bin/sh", "-c", "sleep 3", kind="exec")
+    assert started(systemd, ends)[0].ok
+    assert systemd.wait_ended([UNIT], deadline_sec=DEADLINE_SEC)
+    assert active(systemd).get(UNIT) in (None, "inactive")

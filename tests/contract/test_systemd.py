@@ -244,6 +244,13 @@ def test_a_unit_that_is_not_there_cannot_be_started(systemd: Systemd) -> None:
         assert UNKNOWN in job.message
 
 
+def test_waiting_for_the_end_of_a_unit_says_whether_it_came(systemd: Systemd) -> None:
+    started(systemd, transient(*STAYS), transient(*STAYS, unit=OTHER))
+    systemd.stop([OTHER], deadline_sec=DEADLINE_SEC)
+    assert systemd.wait_ended([OTHER, UNKNOWN], deadline_sec=DEADLINE_SEC)
+    assert not systemd.wait_ended([OTHER, UNIT], deadline_sec=1.5)
+
+
 def test_resetting_a_unit_that_is_not_there_does_nothing(systemd: Systemd) -> None:
     systemd.reset_failed([UNKNOWN])
     assert active(systemd) == {}

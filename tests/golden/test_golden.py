@@ -14,10 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties, timer_text, unit_text
+from aurora.emit import (
+    apparmor_text,
+    mount_properties,
+    mount_text,
+    service_properties,
+    slice_properties,
+    timer_properties,
+    timer_text,
+    unit_text,
+)
 from aurora.identity import installed
 from aurora.manifest import find_manifest, read_manifest
-from aurora.names import unit_name
+from aurora.names import LINK_UNIT
 from aurora.plan import Facts, Feature, Plan, Secrets, make_plan
 from aurora.policy import Catalogue, read_catalogue, resolve
 
@@ -25,6 +34,8 @@ CASES = Path(__file__).with_name("cases")
 CHECKOUT = Path(__file__).resolve().parents[2]
 MACHINE = "machine.json"
 PARSER = "/usr/sbin/apparmor_parser"
+HUB = (LINK_UNIT, "aurora-link-websocket.socket", "aurora-link.service")
+"""systemd-analyze looks for what a unit that is required requires."""
 NO_KERNEL = "Cache read/write disabled: interface file missing"
 """What the parser says where /sys is not mounted; nothing is loaded here, and nothing cached."""
 
@@ -80,6 +91,7 @@ def documents_of(case: Path) -> dict[str, str]:
     properties = {"service": service_properties(plan), "slice": slice_properties(plan)}
     if plan.timer:
         properties["timer"] = timer_properties(plan)
+    properties |= {volume.directory: mount_properties(volume, plan.module) for volume in plan.volumes}
     found = {
         "plan.json": json.dumps(plan.to_json(), indent=1, ensure_ascii=False) + "\n",
         "unit.txt": unit_text(plan),
@@ -87,6 +99,7 @@ def documents_of(case: Path) -> dict[str, str]:
     }
     if plan.timer:
         found["timer.txt"] = timer_text(plan)
+    found |= {f"{volume.directory}.txt": mount_text(volume, plan.module) for volume in plan.volumes}
     if plan.profile is not None:
         found["apparmor.txt"] = apparmor_text(plan)
     return found
@@ -116,8 +129,12 @@ def test_a_case_for_each_grant_that_is_shipped_and_one_that_sets_everything() ->
 def test_systemd_has_nothing_against_the_unit(case: Path, tmp_path: Path) -> None:
     plan = plan_of(case)
     units = {plan.unit: unit_text(plan), **({plan.started: timer_text(plan)} if plan.timer else {})}
-    for name in plan.requires:  # systemd-analyze looks for them
-        units[unit_name(name)] = "[Service]\nExecStart=true\n"
+    required = plan.settings.get("Requires", ())
+    for name in required if isinstance(required, tuple) else ():  # systemd-analyze looks for them
+        units[name] = "[Service]\nExecStart=true\n"
+        if name == LINK_UNIT:
+            units |= {own: (CHECKOUT / "units" / own).read_text() for own in HUB}
+    units |= {volume.unit: mount_text(volume, plan.module) for volume in plan.volumes}
     for name, text in units.items():
         (tmp_path / name).write_text(text)
     verify = ["systemd-analyze", "verify", "--man=no", *(str(tmp_path / name) for name in units)]

@@ -2,7 +2,7 @@
 
     $XDG_CACHE_HOME/aurora-core/
       store/KIND-KEY/    one finished entry; made under the name KIND-KEY.part, then renamed
-      locks/KIND         held while somebody builds an entry of that kind: a second run waits for it
+      locks/KIND-K       held while somebody builds an entry whose key begins with K: a second run waits for it
       run/NAME/          a kept machine
       key                the ssh key of the test machines
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from tests.vm.progress import step
 from tests.vm.tools import must
 
-BOUNDS: Mapping[str, int] = {"image": 5, "buildtree": 2, "deb": 8, "layer": 4, "tools": 3, "state": 4}
+BOUNDS: Mapping[str, int] = {"image": 5, "buildtree": 4, "deb": 8, "layer": 5, "tools": 3, "state": 4}
 """Kind -> how many entries of it are kept."""
 
 _IDENTITY = "identity"
@@ -79,10 +79,11 @@ def entry(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     store.mkdir(exist_ok=True)
     finished = store / f"{kind}-{key}"
     if not finished.is_dir():
-        with locked(kind):
+        with locked(_lock_of(finished)):
             if not finished.is_dir():
                 _build(finished, build)
-                _prune(kind, keep=finished)
+                with locked(f"{kind}-prune"):
+                    _prune(kind, keep=finished)
     os.utime(finished)
     return finished
 
@@ -104,9 +105,14 @@ def remove_tree(path: Path) -> None:
     must(f"delete {path}", ["rm", "-rf", "--one-file-system", str(path)])
 
 
+def _lock_of(finished: Path) -> str:
+    """KIND-K of the entry KIND-KEY: most entries can be built side by side, and there are few locks."""
+    kind, _, key = finished.name.partition("-")
+    return f"{kind}-{key[0]}"
+
+
 def _build(finished: Path, build: Callable[[Path], None]) -> None:
-    kind = finished.name.partition("-")[0]
-    for left in finished.parent.glob(f"{kind}-*.part"):
+    for left in finished.parent.glob(f"{_lock_of(finished)}*.part"):
         remove_tree(left)  # by a run that was killed: we hold the lock, so nobody is in it
     part = finished.with_name(f"{finished.name}.part")
     part.mkdir()

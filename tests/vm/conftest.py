@@ -1,13 +1,16 @@
 """What tests in this directory are given, and the rule that each of them really runs.
 
-`vm` is one throw-away machine for the whole session, with this tree's package installed by apt and really booted.
-A test that reboots it, cuts its power or installs something leaves it working. `other_vm` boots more of them.
+`vm` is one throw-away machine for the whole session, with this tree's package installed by apt and really booted;
+where the session is spread over processes (pytest-xdist), each of them has one. A test that reboots it, cuts its
+power or installs something leaves it working. `other_vm` boots more of them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import FrameType
@@ -22,6 +25,9 @@ from tests.vm.package import packages
 
 HERE = Path(__file__).parent
 
+USUAL_SEC = 30
+"""What a test without a `deadline` mark is reckoned to take where the order of files is decided."""
+
 DEADLINE_SEC = 300
 """What one test may take when it has no `deadline` mark; the boot of the session's machine does not count."""
 
@@ -33,11 +39,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of the rig."""
     parser.addoption("--kept", metavar="NAME", help="use, and leave running, the kept machine of that name")
     parser.addoption("--source", type=Path, default=debiandir.CHECKOUT, help="test the packages of this tree")
+    parser.addoption(
+        "--cuts", type=int, default=1, metavar="N", help="run each test that cuts the power at random N times"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Marks of the rig."""
+    config.addinivalue_line("markers", "many_cuts: run where --cuts asks for more than one")
     config.addinivalue_line("markers", f"deadline(seconds): how long the test may take, instead of {DEADLINE_SEC}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each moment at which the power is cut is one run of its test."""
+    if "cut" in metafunc.fixturenames:
+        metafunc.parametrize("cut", range(1, metafunc.config.getoption("--cuts") + 1))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that may take longest come first, so that several machines end together.
+
+    What is about nothing but many random moments is there only where `--cuts` asks for many.
+    """
+    if items and items[0].config.getoption("--cuts") == 1:
+        items[:] = [item for item in items if item.get_closest_marker("many_cuts") is None]
+    allowed: Counter[Path] = Counter()
+    for item in items:
+        mark = item.get_closest_marker("deadline")
+        allowed[item.path] += mark.args[0] if mark else USUAL_SEC
+    items.sort(key=lambda item: -allowed[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -52,18 +82,27 @@ def vm(request: pytest.FixtureRequest) -> Iterator[Machine]:
         yield kept.ensure(name, base, built)
         return
     with layer.throw_away(base, built) as machine:
+        _make_room(machine)
         machine.boot()
         yield machine
 
 
+def _make_room(machine: Machine) -> None:
+    """Give it one processor where machines run side by side: those of several have to wait for each other, which takes
+    a fifth to a third more of this machine's time for the same work."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        machine.processors = 1
+
+
 @pytest.fixture
 def other_vm(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Machine]]:
-    """Boots a machine of the flavour named, for this test only: `other_vm("no-memory")`."""
+    """Boots a machine of the flavour named, for this test only: `other_vm("without")`."""
     source: Path = request.config.getoption("--source").resolve()
     with contextlib.ExitStack() as opened:
 
         def boot(name: str) -> Machine:
             machine = opened.enter_context(layer.throw_away(image(flavours.flavour(name), source), packages(source)))
+            _make_room(machine)
             machine.boot(f"booting {name}")
             return machine
 
@@ -118,8 +157,17 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run that left tests here out has failed."""
-    if _missed and session.exitstatus == pytest.ExitCode.OK:
+    sent: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if sent is not None:  # one process of several: the first one sums up
+        sent["missed"] = _missed
+    elif _missed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What another process left out: each of them collects, and leaves out, the same."""
+    _missed.extend(name for name in getattr(node, "workeroutput", {}).get("missed", ()) if name not in _missed)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -19,6 +19,9 @@ FOLDERS = "/var/lib/aurora-test/modules"
 START_SEC = 300
 """What a few commands that start modules may take; on an idle machine a start takes 3 s."""
 
+VOLATILE = "/etc/systemd/journald.conf.d/volatile.conf"
+"""Where a test says that the journal does not outlive a boot, as it did not on Raspberry Pi OS."""
+
 SLEEPER = "#!/bin/sh\necho up\nwhile :; do sleep 1; done\n"
 """The program of a module that is just there."""
 
@@ -166,6 +169,8 @@ class Core:
             [ -z "$packages" ] || DEBIAN_FRONTEND=noninteractive apt-get -qq purge --yes $packages >&2
             names=$(ls /var/lib/aurora-core/records 2>/dev/null | sed 's/\.json$//')
             [ -z "$names" ] || auroractl remove --purge $names
+            systemctl stop aurora-link.service  # it would go by itself, amid another test
+            journalctl --quiet --rotate --vacuum-size=1  # another test may have a module of the same name
             """
             f"rm -rf {FOLDERS}"
         )

@@ -16,12 +16,15 @@ FALLBACK_DEPENDS = (
     "apparmor",
     "dbus",
     "python3",
+    "python3-cryptography",
+    "python3-msgspec",
     "python3-psutil",
     "python3-pyroute2",
     "python3-pystemd",
     "python3-sdnotify",
     "python3-tomli-w",
     "python3-typer",
+    "python3-websockets",
 )
 """Carried by the images whatever debian/control says: dh_python3 adds dependencies it does not show."""
 

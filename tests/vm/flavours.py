@@ -51,7 +51,9 @@ BUILD_PACKAGES = (
     "pybuild-plugin-pyproject",
     "python3-all",
     "python3-hypothesis",
+    "python3-jsonschema",
     "python3-pytest",
+    "python3-pytest-xdist",
     "python3-setuptools",
     "shellcheck",
     "systemd",
@@ -84,12 +86,10 @@ _ROWS = (
         packages=("podman", "supervisor"),
         memory_mib=3072,
     ),
-    Flavour(name="no-memory", why="as Raspberry Pi OS was: no memory controller", cmdline="cgroup_disable=memory"),
-    Flavour(name="no-apparmor", why="as Raspberry Pi OS was: no AppArmor", cmdline="apparmor=0"),
     Flavour(
-        name="volatile-journal",
-        why="as Raspberry Pi OS was: the journal does not outlive a boot",
-        files={"/etc/systemd/journald.conf.d/volatile.conf": "[Journal]\nStorage=volatile\n"},
+        name="without",
+        why="as Raspberry Pi OS was: no memory controller and no AppArmor",
+        cmdline="cgroup_disable=memory apparmor=0",
     ),
 )
 

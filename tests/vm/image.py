@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.vm import cache, debiandir, flavours, guest, initrd, ssh, tree
@@ -24,6 +24,12 @@ class Image:
     """Names this very disk, and the kernel command line: machines of equal keys are alike."""
     directory: Path
     """Its cache entry."""
+
+    @property
+    def plain(self) -> Image:
+        """The same disk, booted as the kernel does without being told anything."""
+        flavour = replace(self.flavour, cmdline="")
+        return replace(self, flavour=flavour, key=_key(self.directory, flavour))
 
     @property
     def disk(self) -> Path:
@@ -66,9 +72,12 @@ def image(flavour: Flavour, source: Path) -> Image:
         cache.remove_tree(tree_dir)
 
     directory = cache.entry("image", disk_key, build)
+    return Image(flavour=flavour, key=_key(directory, flavour), directory=directory)
+
+
+def _key(directory: Path, flavour: Flavour) -> str:
     # An image made again from the same recipe is another disk: a layer over the old one would not fit it.
-    key = cache.key_of([cache.identity(directory), flavour.cmdline])
-    return Image(flavour=flavour, key=key, directory=directory)
+    return cache.key_of([cache.identity(directory), flavour.cmdline])
 
 
 def _make_boot_files(tree_dir: Path, directory: Path) -> None:

@@ -18,18 +18,22 @@ from tests.vm.progress import step
 
 
 def installed(image: Image, packages: Packages) -> Path:
-    """A disk: `image` with `packages` installed by apt, cleanly switched off; made when not in the cache."""
+    """A disk: `image` with `packages` installed by apt, cleanly switched off; made when not in the cache.
+
+    What is on it does not depend on the kernel's command line: flavours that differ in that alone share it.
+    """
+    plain = image.plain
 
     def build(directory: Path) -> None:
-        with step(f"vm: preparing a disk of image {image.flavour.name} with the package"):
-            saved = state.booted(image, image.disk)
+        with step(f"vm: preparing a disk of image {plain.flavour.name} with the package"):
+            saved = state.booted(plain, plain.disk)
             overlay(saved.disk, directory / "disk.qcow2")
-            with closing(Machine(image, directory)) as machine:
+            with closing(Machine(plain, directory)) as machine:
                 machine.resume(saved.memory)
                 machine.install(packages.debs)
                 machine.power_off()
 
-    return cache.entry("layer", cache.key_of([image.key, packages.key, "resumed"]), build) / "disk.qcow2"
+    return cache.entry("layer", cache.key_of([plain.key, packages.key, "resumed"]), build) / "disk.qcow2"
 
 
 def backing_disk(image: Image, packages: Packages | None) -> Path:

@@ -69,6 +69,9 @@ class _Found:
         (directory / "process.json").write_text(json.dumps(raw))
 
 
+PROCESSORS_MAX = 2
+
+
 class Machine:
     """A virtual machine with a disk of its own, reached as root.
 
@@ -83,6 +86,8 @@ class Machine:
         self.kept = kept
         self.process = found.process if found else None
         self._boot_begins = 0
+        self.processors = min(os.cpu_count() or 1, PROCESSORS_MAX)
+        """From the next boot on; one that is resumed has as many as when it was saved."""
         # Not in `directory`: the path of a socket may have no more than 107 bytes.
         self.sockets = found.sockets if found else Path(tempfile.mkdtemp(prefix="aurora-vm-"))
         self.line = ssh.Line(found.port if found else ssh.free_port(), self.sockets)
@@ -337,6 +342,7 @@ class Machine:
             initrd=image.initrd,
             cmdline=image.flavour.cmdline,
             memory_mib=image.flavour.memory_mib,
+            processors=self.processors,
             disk=self.disk,
             port=self.line.port,
             console=self.console,

@@ -28,6 +28,7 @@ class Hardware:
     cmdline: str
     """Added to what every machine needs."""
     memory_mib: int
+    processors: int
     disk: Path
     """qcow2, written to."""
     port: int
@@ -49,10 +50,11 @@ def argv(hardware: Hardware) -> list[str]:
     What a SIGKILL of this process takes away, as a power cut would: all that the guest had not yet given to
     its disk (its page cache, its unwritten journal), and of what it gave but did not flush, what QEMU still
     held: newly allocated clusters of the qcow2 file, whose tables are written at a flush. What the guest
-    flushed (fsync) stays. It is milder than a real cut in one way: an unflushed write to an old cluster
-    always survives, whole and in order, where a disk with a volatile cache may lose or reorder it.
+    flushed (fsync) stays: with cache=unsafe QEMU hands it to this machine's kernel, which outlives QEMU, and
+    only does not wait for that kernel's own disk. It is milder than a real cut in one way: an unflushed write
+    to an old cluster always survives, whole and in order, where a disk with a volatile cache may lose or
+    reorder it.
     """
-    processors = min(os.cpu_count() or 1, 2)
     cmdline = f"root=/dev/vda rw console=ttyS0 quiet panic=-1 {hardware.cmdline}".strip()
     accelerator = {
         "kvm": ["-accel", "kvm", "-cpu", "host"],
@@ -73,13 +75,13 @@ def argv(hardware: Hardware) -> list[str]:
         "-m",
         str(hardware.memory_mib),
         "-smp",
-        str(processors),
+        str(hardware.processors),
         "-chardev",
         f"file,id=console,path={hardware.console},append=on",
         "-serial",
         "chardev:console",
         "-drive",
-        f"file={hardware.disk},if=virtio,format=qcow2,cache=writeback,discard=unmap",
+        f"file={hardware.disk},if=virtio,format=qcow2,cache=unsafe,discard=unmap",
         "-netdev",
         f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{hardware.port}-:22",
         "-device",

@@ -9,11 +9,13 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.vm import cache, chroot, cli, debiandir, hostpackages, linters, package
+from tests.vm import cache, chroot, cli, debiandir, flavours, hostpackages, layer, linters, package
 from tests.vm.errors import RigError
+from tests.vm.image import image
 from tests.vm.progress import say
 
 SOURCE = debiandir.CHECKOUT
@@ -29,6 +31,22 @@ TREE_TESTS = ("tests/unit", "tests/golden", "tests/contract", "tests/test_house.
 """Tests that need neither a virtual machine nor systemd as PID 1."""
 
 VM_TESTS = "tests/vm"
+
+POWER_TESTS = (
+    "tests/vm/test_power.py::test_a_power_cut_amid_changes_leaves_every_module_whole",
+    "tests/vm/test_update.py::test_a_power_cut_amid_an_update_of_two_leaves_all_old_or_all_new",
+)
+"""What is cut at another random moment each time."""
+
+CUTS = 150
+"""How often the power is cut in each of POWER_TESTS, when that is asked for."""
+
+BENCH = "bench"
+"""The image that no test needs."""
+
+MACHINES_MAX = 2
+"""How many machines run the VM tests side by side: an emulated one keeps little more than one processor busy, and
+of more than two the longest file is what the run waits for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +91,8 @@ def tree_tests() -> Count:
     """The tests of TREE_TESTS that exist, in the build tree."""
     found = linters.tools(SOURCE, chroot.build_tree(SOURCE))
     places = [place for place in TREE_TESTS if (SOURCE / place).exists()]
-    command = ["python3", "-m", "pytest", "--junitxml=/cache/tree-tests.xml", *places]
+    spread = [f"--numprocesses={os.cpu_count() or 1}", "--dist=worksteal"]
+    command = ["python3", "-m", "pytest", *spread, "--junitxml=/cache/tree-tests.xml", *places]
     report = cache.root() / "scratch/tree-tests.xml"
     report.unlink(missing_ok=True)
     chroot.run(command, mounts=[linters.mount(found)])
@@ -91,8 +110,18 @@ def build_package() -> Count:
 
 
 def vm_tests() -> Count:
-    """The tests of VM_TESTS, in virtual machines; none at all is an error."""
+    """The tests of VM_TESTS, each file in one of MACHINES_MAX virtual machines; none at all is an error."""
+    return _in_machines("--durations=10", VM_TESTS)
+
+
+def power_cuts() -> Count:
+    """The tests of POWER_TESTS, CUTS times each: hours, where machines are emulated."""
+    return _in_machines(f"--cuts={CUTS}", *POWER_TESTS)
+
+
+def _in_machines(*arguments: str) -> Count:
     found = linters.tools(SOURCE, chroot.build_tree(SOURCE))
+    _make_machines()
     report = cache.root() / "vm-tests.xml"
     report.unlink(missing_ok=True)
     command = [
@@ -101,10 +130,12 @@ def vm_tests() -> Count:
         "pytest",
         "-p",
         "no:cacheprovider",
-        "-v",
-        "--durations=10",
+        "-vv",  # a name for each, as it ends
+        f"--numprocesses={min(os.cpu_count() or 1, MACHINES_MAX)}",
+        "--dist=loadfile",  # the tests of a file share what they set up in their machine
+        "--no-loadscope-reorder",  # conftest.py has put them in order
         f"--junitxml={report}",
-        VM_TESTS,
+        *arguments,
     ]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     status = subprocess.run(command, cwd=SOURCE, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
@@ -114,6 +145,14 @@ def vm_tests() -> Count:
     return count
 
 
+def _make_machines() -> None:
+    """All that tests boot, made beforehand: the time that a test has is for what it shows."""
+    built = package.packages(SOURCE)
+    rows = [row for row in flavours.FLAVOURS.values() if row.name != BENCH]
+    with ThreadPoolExecutor(MACHINES_MAX) as pool:
+        list(pool.map(lambda row: layer.installed(image(row, SOURCE), built), rows))
+
+
 PARTS: Mapping[str, Callable[[], Count]] = {
     "lint": lint,
     "tests": tree_tests,
@@ -121,29 +160,34 @@ PARTS: Mapping[str, Callable[[], Count]] = {
     "vm": vm_tests,
 }
 
+MORE: Mapping[str, Callable[[], Count]] = {"power-cuts": power_cuts}
+"""What is run when it is named, and takes too long for each change."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """tests/vm/all."""
+    known = {**PARTS, **MORE}
     parser = argparse.ArgumentParser(prog="tests/vm/all", description="Check everything, or only the parts named.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {', '.join(PARTS)}")
+    every, usual = ", ".join(known), ", ".join(PARTS)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {every}; without any, {usual}")
     chosen = parser.parse_args(arguments).parts or list(PARTS)
-    unknown = sorted(set(chosen) - set(PARTS))
+    unknown = sorted(set(chosen) - known.keys())
     if unknown:
-        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
-    return cli.guarded(lambda: run(chosen))
+        parser.error(f"there is no part {', '.join(unknown)}; there are {every}")
+    return cli.guarded(lambda: run({name: known[name] for name in chosen}))
 
 
-def run(names: Sequence[str]) -> int:
-    """Run the parts named, all of them even if one fails; the last line of stdout sums up as pytest does."""
+def run(parts: Mapping[str, Callable[[], Count]]) -> int:
+    """Run these parts, all of them even if one fails; the last line of stdout sums up as pytest does."""
     started = time.monotonic()
     hostpackages.ensure_packages()
     chroot.check_possible()
     counts = {}
-    for name in names:
+    for name, check in parts.items():
         print(f"==== {name}", flush=True)
         part_started = time.monotonic()
         try:
-            counts[name] = PARTS[name]()
+            counts[name] = check()
         except RigError as error:
             say(str(error))
             counts[name] = Count(errors=1)

@@ -114,7 +114,7 @@ FOLDERS = {
 """What is done to a good module's folder; the reason; the file that is named."""
 
 DRIVER = """
-import hashlib, json, os, subprocess, sys
+import hashlib, json, os, stat, subprocess, sys
 
 def picture():
     "All that an install could change: every file with its content and times, and what systemd holds."
@@ -127,7 +127,7 @@ def picture():
                 path = os.path.join(folder, name)
                 about = os.lstat(path)
                 digest.update(f"{path} {about.st_mode} {about.st_ino} {about.st_size} {about.st_mtime_ns}".encode())
-                if name in files and not os.path.islink(path):
+                if stat.S_ISREG(about.st_mode):
                     digest.update(open(path, "rb").read())
     for command in (["systemctl", "list-units", "--all", "--no-pager", "aurora*"],):
         digest.update(subprocess.run(command, capture_output=True, check=True).stdout)

@@ -1,4 +1,4 @@
-"""Packages that were made to do harm: refused before anything is written, or, past us through apt, not taken in."""
+"""Packages that were made to do harm: refused before anything is written, or, past us through dpkg, not taken in."""
 
 from __future__ import annotations
 
@@ -146,10 +146,23 @@ def test_a_hostile_package_is_refused_and_nothing_is_written(core: Core) -> None
 
 
 @pytest.mark.deadline(900)
-def test_what_apt_has_installed_past_us_is_told_and_does_not_run(core: Core) -> None:
+def test_apt_refuses_them_all_at_once_and_installs_none(core: Core) -> None:
+    named = [parcel for parcel in BOTH if not parcel.package]
+    files = " ".join(shlex.quote(f"{PARCELS}/{parcel.name}.deb") for parcel in (*named, FINE))
+    done = core.run(f"{APT} install {files} 2>&1", check=False)
+    assert done.returncode == 100
+    for parcel in named:
+        lines = [line for line in done.stdout.splitlines() if f"/{parcel.name}.deb" in line]
+        assert any(parcel.why in line for line in lines), f"{parcel.name}: {done.stdout}"
+    assert core.run("dpkg-query -W -f '${Package} ' 'aurora-module-*' 2>/dev/null || true").stdout == ""
+    assert core.run(f"ls -d {MODULES[1:]}/* 2>/dev/null || true").stdout == ""
+
+
+@pytest.mark.deadline(900)
+def test_what_dpkg_has_installed_past_us_is_told_and_does_not_run(core: Core) -> None:
     bystander = core.invocations("bystander")
     files = " ".join(shlex.quote(f"{PARCELS}/{parcel.name}.deb") for parcel in (*BOTH, FINE))
-    said = core.run(f"{APT} install {files} 2>&1").stdout
+    said = core.run(f"dpkg -i {files} 2>&1").stdout
     core.wait_for("fine-one", ActiveState="active")
     for parcel in BOTH:
         own = (f"package of {parcel.name},", f"/{parcel.name}/")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.vm import debiandir
 from tests.vm.core import Core, Module, folder, tidied
 from tests.vm.machine import Machine
 
@@ -38,6 +39,17 @@ def core(vm: Machine) -> Iterator[Core]:
             """
         )
         yield core
+
+
+def test_the_examples_score_what_their_table_says(core: Core) -> None:
+    rows = [line.split("|") for line in (debiandir.CHECKOUT / "modules/README.md").read_text().splitlines()]
+    told = {
+        row[1].partition("[")[2].partition("]")[0]: row[4].strip() for row in rows if len(row) == 6 and "[" in row[1]
+    }
+    for name, score in told.items():
+        checked = json.loads(core.run(f"auroractl check {EXAMPLES}/{name} --json").stdout)
+        assert checked["exposure"]["score"] == score, name
+    assert set(told) == set(core.run(f"cd {EXAMPLES} && ls -d */ | tr -d /").stdout.split())
 
 
 def test_hello_says_hello_on_its_beat(core: Core) -> None:

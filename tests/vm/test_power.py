@@ -82,7 +82,6 @@ def assert_clean(core: Core) -> None:
 
 
 @pytest.mark.deadline(900)
-@pytest.mark.parametrize("cut", [1, 2])
 def test_a_power_cut_amid_changes_leaves_every_module_whole(core: Core, cut: int) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     after_sec = random.Random(seed).uniform(1, 12)
@@ -126,7 +125,9 @@ begun = time.monotonic()
 subprocess.run(["auroractl", "install", f"{places}/1.0/one"], check=True, capture_output=True)
 whole_sec = time.monotonic() - begun
 killed = 0
-for turn in range(rounds):
+turn = 0
+while killed < rounds and turn < 10 * rounds:  # what has nothing to do may end before it is struck
+    turn += 1
     command = commands()
     run = subprocess.Popen(["auroractl", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     after_sec = chance.uniform(0.1, 1) * whole_sec
@@ -150,9 +151,9 @@ print(killed)
 def test_a_command_that_is_killed_leaves_every_module_whole(core: Core) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     keeper = core.invocations("keeper")
-    for part in range(3):
-        said = core.run(f"python3 - {seed + part} 7 {PLACES}", input=KILLER, timeout_sec=START_SEC).stdout
-        assert int(said) > 0, f"seed {seed + part}: no command was killed"
+    for part in range(2):
+        said = core.run(f"python3 - {seed + part} 5 {PLACES}", input=KILLER, timeout_sec=START_SEC).stdout
+        assert int(said) == 5, f"seed {seed + part}: as many commands were killed"
         # What was decided and not done, the next apply does.
         assert_clean(core)
         assert_whole(core)

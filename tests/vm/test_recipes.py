@@ -78,7 +78,8 @@ def test_an_entry_whose_building_failed_is_not_there(own_cache: Path) -> None:
 
 def test_only_the_latest_entries_stay_and_those_that_somebody_holds(own_cache: Path) -> None:
     held = os.open(os.devnull, os.O_RDONLY)
-    for number in range(cache.BOUNDS["layer"] + 3):
+    made = cache.BOUNDS["layer"] + 3
+    for number in range(made):
         path = cache.entry("layer", str(number), put)
         if number == 1:
             os.close(held)
@@ -86,7 +87,7 @@ def test_only_the_latest_entries_stay_and_those_that_somebody_holds(own_cache: P
         os.utime(path, (number, number))
     left = sorted(path.name for path in (own_cache / "store").iterdir())
     os.close(held)
-    assert left == ["layer-1", "layer-3", "layer-4", "layer-5", "layer-6"]
+    assert left == ["layer-1", *(f"layer-{number}" for number in range(made - cache.BOUNDS["layer"], made))]
 
 
 def test_an_entry_made_again_is_told_from_the_first(own_cache: Path) -> None:

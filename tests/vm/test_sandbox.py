@@ -51,13 +51,18 @@ def probe_module(name: str, pid: str, grants: str, *tables: str) -> Module:
     return Module(name=name, entry="run.py", program=PROGRAM, files={"module.toml": text})
 
 
+def victim_pid(core: Core) -> str:
+    """The main process of the victim, which is installed and up then."""
+    core.install(VICTIM)
+    core.wait_for(VICTIM.name, ActiveState="active")
+    return core.show(VICTIM.name, "MainPID")["MainPID"]
+
+
 @pytest.fixture(scope="module")
 def core(vm: Machine) -> Iterator[Core]:
     """With the victim, and two probes that have tried everything: one confined, one that may use loopback."""
     with tidied(vm) as core:
-        core.install(VICTIM)
-        core.wait_for(VICTIM.name, ActiveState="active")
-        pid = core.show(VICTIM.name, "MainPID")["MainPID"]
+        pid = victim_pid(core)
         core.install(
             probe_module("probe", pid, "", "confined", "allowed"),
             probe_module("local", pid, '"network.loopback"', "loopback-confined", "loopback-allowed"),

@@ -218,3 +218,5 @@ def test_nothing_of_ours_is_resident(rebooted: Core) -> None:
     assert len(processes) - len(others) >= 3, "two modules and this command are told from the rest"
     assert any("systemd-journald" in line for line in others)
     assert not [line for line in others if "aurora" in line]
+    listening = rebooted.run("systemctl is-active aurora-link.socket aurora-link-websocket.socket").stdout
+    assert listening == "active\nactive\n", "systemd listens, and no hub runs"

@@ -72,10 +72,11 @@ def test_purging_the_core_leaves_nothing_behind(bare: Machine, request: pytest.F
 
     # One of everything that it could forget.
     everything = "[directories]\nstate = true\ncache = true\nlogs = true\nruntime = true\n"
+    budgets = '[limits]\nstate_max = "8M"\ncache_max = "4M"\n'
     core.put(
-        Module(name="kept", more=everything),
+        Module(name="kept", more=everything + budgets),
         Module(name="packed", more=everything),
-        Module(name="tried", program="true"),
+        Module(name="tried", program="true", more=everything + budgets),
     )
     bare.run(
         f"""
@@ -89,6 +90,8 @@ def test_purging_the_core_leaves_nothing_behind(bare: Machine, request: pytest.F
         timeout_sec=300,
     )
 
+    assert bare.run("losetup -nO BACK-FILE | grep -c aurora").stdout == "2\n"
+
     bare.run(f"{APT} purge aurora-core aurora-module-packed", timeout_sec=300)
 
     assert files(bare) - before == set()
@@ -96,6 +99,8 @@ def test_purging_the_core_leaves_nothing_behind(bare: Machine, request: pytest.F
     assert bare.run("systemctl list-units --all --no-legend --plain 'aurora*'").stdout == ""
     assert bare.run("systemctl list-unit-files --no-legend 'aurora*' || true").stdout == ""
     assert bare.run("grep -c '^aurora' /sys/kernel/security/apparmor/profiles || true").stdout == "0\n"
+    assert bare.run("losetup -nO BACK-FILE | grep -c aurora || true").stdout == "0\n"
+    assert bare.run("grep -c aurora /proc/self/mountinfo || true").stdout == "0\n"
     assert bare.run("ps -eo args | grep -c '[a]urora-core/modules' || true").stdout == "0\n"
     assert bare.run("cat /etc/passwd /etc/group").stdout == users
     assert bare.run("dpkg-query -W -f '${db:Status-Status}\\n' 'aurora*' 2>&1 || true").stdout.count("installed") == 0

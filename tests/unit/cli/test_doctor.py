@@ -54,6 +54,17 @@ def test_all_as_declared_is_status_0_and_one_line(run: Run, capsys: pytest.Captu
     assert shown.err == ""
 
 
+def test_the_owners_word_on_signatures_is_shown(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for word in ("off", "warn", "required"):
+        monkeypatch.setattr(verb, "owner_settings", lambda _paths, word=word: SimpleNamespace(signatures=word))
+        assert run(GOOD) == 0
+        assert f"signatures of packages: {word}; " in capsys.readouterr().out
+        assert run(GOOD, as_json=True) == 0
+        assert json.loads(capsys.readouterr().out)["signatures"] == word
+
+
 def test_what_is_not_as_declared_is_status_1_and_shown(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(GOOD, BAD) == 1
     shown = capsys.readouterr().out

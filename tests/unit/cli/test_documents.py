@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 
 import aurora
-from aurora.cli import documents
+from aurora import link
+from aurora.cli import documents, link_pages, places, roff
 from aurora.cli.verbs import VERBS
 from aurora.errors import AuroraError
+from aurora.link import edge
+from aurora.link.queue import AtBound
+from aurora.link.refusal import Code
 from aurora.manifest import read_manifest
 from aurora.manifest.schema import KEYS, OLDER_KEYS, REQUIRED
 from aurora.paths import Paths
@@ -25,7 +29,7 @@ DATE = "2026-01-02"
 def plain(page: str) -> str:
     """A page without its roff: what a reader sees, in one line."""
     text = re.sub(r"\\f[BIR]|\\&", "", page)
-    for char, escaped in documents._SPECIAL.items():
+    for char, escaped in roff.SPECIAL.items():
         if char != "\\":
             text = text.replace(escaped, char)
     return " ".join(text.replace(r"\e", "\\").split())
@@ -40,6 +44,8 @@ def pages() -> dict[str, str]:
     return {
         "auroractl.1": documents.man_auroractl(DATE),
         "aurora.module.5": documents.man_module(catalogue(), DATE),
+        "auroralink.7": link_pages.man_link(DATE),
+        "aurora-edge.1": link_pages.man_edge(DATE),
     }
 
 
@@ -55,6 +61,30 @@ def test_every_verb_and_argument_is_in_its_page(pages):
         for argument in verb.arguments:
             assert all(flag in text for flag in argument.flags)
             assert argument.help[1:] in text
+
+
+def test_all_of_the_protocol_is_in_its_page(pages):
+    text = plain(pages["auroralink.7"])
+    protocol = (link.__doc__ or "").partition("---\n")[2]
+    assert len(protocol) > 2000
+    shown = text.replace(r"\[u2026]", "…").split()
+    assert [word for word in protocol.split() if word not in shown] == []
+
+
+def test_the_page_of_the_hub_has_all_codes_and_bounds_and_speaks_of_nothing_else(pages):
+    text = plain(pages["auroralink.7"])
+    words = set(re.findall(r"[\w-]+", text))
+    assert {str(code) for code in Code} - words == set()
+    assert {str(bound) for bound in AtBound} <= words
+    # What is not there, or of use to those alone who read the source.
+    assert [word for word in ("gated", "Code", "AtBound", "strict") if word in words] == []
+
+
+def test_what_the_edge_client_reads_is_in_its_page(pages):
+    text = plain(pages["aurora-edge.1"])
+    for name, about in edge.ENVIRONMENT:
+        assert name in text
+        assert about in text
 
 
 def test_every_key_is_in_its_page_with_bound_default_and_example(pages):
@@ -85,7 +115,7 @@ def test_the_statuses_that_are_no_errors_are_those_that_the_program_gives():
 
 
 def test_every_file_that_is_named_is_one_that_is_used(pages):
-    for name, _ in documents._FILES:
+    for name, _ in places.FILES:
         assert str(getattr(Paths(), name)) in plain(pages["auroractl.1"])
 
 
@@ -129,7 +159,7 @@ def test_the_examples_are_manifests():
     ],
 )
 def test_what_roff_would_change_is_escaped(text, shown):
-    assert documents.escape(text) == shown
+    assert roff.escape(text) == shown
 
 
 def test_a_page_is_ascii_and_no_text_line_begins_as_a_request(pages):

@@ -205,8 +205,8 @@ def test_an_empty_machine_says_how_to_begin(capsys: pytest.CaptureFixture[str]) 
 def test_short_verbs_import_next_to_nothing() -> None:
     """What a Python that does nothing lacks costs `auroractl status` its bound: three times that Python."""
     heavy = (
-        "argparse", "asyncio", "collections", "enum", "importlib", "json", "pathlib", "pystemd", "re", "subprocess",
-        "tomllib", "types", "typing",
+        "argparse", "asyncio", "collections", "cryptography", "enum", "importlib", "json", "pathlib", "pystemd", "re",
+        "subprocess", "tomllib", "types", "typing",
     )  # fmt: skip
     program = f"""
 import sys

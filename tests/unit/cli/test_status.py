@@ -8,7 +8,7 @@ from aurora.cli import render, status
 from aurora.host import journal
 from aurora.host.cgroup import Usage
 from aurora.runtime.records import Record
-from aurora.runtime.status import Status
+from aurora.runtime.status import Disk, Status
 
 LONG = "goes on and on " * 12
 
@@ -18,14 +18,14 @@ def module(name: str, **more: object) -> Status:
     fields: dict[str, object] = {
         "name": name, "version": "1.0.0", "description": "", "unit": f"aurora@{name}.service", "enabled": True,
         "active": "active", "sub": "running", "since_sec": 1_700_000_000, "restarts": 0, "result": "success",
-        "exit_status": 0, "main_pid": 7, "usage": usage, "unenforced": (), "outdated": False,
+        "exit_status": 0, "main_pid": 7, "usage": usage, "disk": (), "unenforced": (), "outdated": False,
         "scheduled": False, "next_sec": 0, **more,
     }  # fmt: skip
     return Status(**fields)  # type: ignore[arg-type]  # the defaults are of the right types
 
 
 FOUND = [
-    module("hello"),
+    module("hello", disk=(Disk("state", 9 << 20, 50 << 20), Disk("cache", None, 8 << 20))),
     module("disk-watch", unenforced=("apparmor", "cpu", "memory", "pids", "seccomp"), outdated=True),
     module("broken", active="failed", sub="failed", result="oom-kill", restarts=17),
     module("a-very-long-name-of-a-module-of-48-characters-xx", description=LONG),

@@ -50,8 +50,9 @@ def test_a_verbs_example_is_one_that_it_takes(verb: Verb) -> None:
 def test_what_reads_can_answer_in_json(verb: Verb) -> None:
     reads = (
         verb.group == "see"
-        or verb.name.startswith("policy ")
-        or verb.name in ("check", "plan", "apply", "version", "credential list")
+        or verb.name.startswith(("policy ", "update "))
+        or verb.name in ("check", "plan", "diff", "learn", "apply", "version", "credential list", "key list", "verify")
+        or (verb.group == "link" and verb.name != "link pub")
     )
     assert ("json" in {argument.name for argument in verb.arguments}) == reads
 

@@ -136,7 +136,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "addresses": ("any", "lan", "127.0.0.0/8", "10.0.0.1", "::1/128", "10.0.0.0/255.0.0.0", "10.0.0.0/0.0.0.255",
                   "fe80::1%eth0", "fe80::%eth0/64", "::ffff:1.2.3.4", "1", "0.0.0.0/0", "2001:DB8::/32"),
     "binds": ("/run/x", "-/run/x", "/", "/a+b", "/x:/y"),
-    "emptied": ("/run", "/", "/x:rw"),
+    "emptied": ("/run", "/", "/x:rw", "/dev/shm:size=8M", "/x:size=0K"),
     "devices": ("/dev/null rw", "/dev/null ", "/dev/null", "char-rtc r", "/dev/x mw", "/dev/a b rw"),
     "sockets": ("any", "8080", "65536", "0"),
 }  # fmt: skip
@@ -168,6 +168,8 @@ def directive_values(row: Directive) -> st.SearchStrategy[object]:
         own: st.SearchStrategy[object] = st.lists(one, max_size=3) | st.lists(one | words, max_size=3)
     elif kind == "flag":
         own = st.booleans()
+    elif kind == "switch":
+        own = st.booleans() | st.just("disconnected")
     elif kind == "mode":
         own = numbers
     else:

@@ -16,7 +16,7 @@ from aurora.plan import Plan
 from tests.unit.fuzz.profile import read_profile
 from tests.unit.fuzz.unitfile import assignments, command, resolved, words
 
-MANY_LINES = frozenset({"syscalls", "devices", "rates", "credentials", "sockets"})
+MANY_LINES = frozenset({"syscalls", "unlogged", "devices", "rates", "credentials", "sockets"})
 """Kinds of which each element, or run of elements, has a line of its own."""
 NEVER_EMPTY = frozenset({"families", "namespaces"})
 """Kinds of which systemd takes an empty list for no restriction at all."""
@@ -39,6 +39,7 @@ def check_profile(plan: Plan) -> None:
     assert profile.flags == ["attach_disconnected"]
     own = [f"{plan.folder}/ r,", f"{plan.folder}/** mrix,"]
     own += [f"{place}/{{,**}} rwkl," for place in plan.writable]
+    own += ["/run/aurora/link.sock rw,"] * bool(plan.link)
     own += [f"/run/credentials/{plan.unit}/{{,*}} r,"] * bool(plan.credentials)
     assert profile.rules == [*plan.apparmor, *own]
 
@@ -89,6 +90,7 @@ def _text(value: Value) -> object:
 CANONICAL: dict[str, Callable[[Any], Any]] = {
     "text": _text,
     "syscalls": _calls,
+    "unlogged": _calls,
     "families": lambda value: sorted(value),
     "namespaces": lambda value: sorted(value),
     "capabilities": lambda value: sorted(value),
@@ -126,9 +128,21 @@ def _argument_vector(line: str) -> object:
 
 
 def _emptied(line: str) -> object:
-    found = [word.partition(":") for word in words(line)]
-    assert {options for _, _, options in found} <= {"ro"}
-    return tuple(path for path, _, _ in found)
+    return tuple(_emptied_word(path, options) for path, _, options in (word.partition(":") for word in words(line)))
+
+
+def _emptied_word(path: str, options: str) -> str:
+    """As a policy writes it: read-only, or the module's own up to a size."""
+    if options == "ro":
+        return path
+    *others, size = options.split(",")
+    assert others == ["mode=1777", "nosuid", "nodev"]
+    assert re.fullmatch(r"size=[1-9][0-9]{0,8}[KMG]", size)
+    return f"{path}:{size}"
+
+
+def _switch(word: object) -> object:
+    return {"yes": True, "no": False}.get(str(word), word)
 
 
 def _size(text: str) -> int:
@@ -141,6 +155,7 @@ SIGNAL_NUMBERS = {"SIGHUP": 1, "SIGINT": 2, "SIGQUIT": 3, "SIGUSR1": 10, "SIGUSR
 
 FROM_TEXT: dict[str, Callable[[str], object]] = {
     "flag": lambda line: {"yes": True, "no": False}[line],
+    "switch": _switch,
     "text": lambda line: resolved(line).rstrip(),
     "profile": resolved,
     "errno": lambda line: getattr(errno, line),
@@ -169,6 +184,11 @@ def _calls_of_lines(lines: list[str]) -> object:
     return sorted(("~" * line.startswith("~")) + word for line in lines for word in words(line.removeprefix("~")))
 
 
+def _unlogged_of_lines(lines: list[str]) -> object:
+    assert lines[0].startswith("~"), "a list that begins without it logs nothing else"
+    return sorted(("" if line.startswith("~") else "~") + word for line in lines for word in words(line.lstrip("~")))
+
+
 def _pairs(lines: list[str], separator: str) -> object:
     found = [resolved(line) for line in lines]
     assert all(len(line.split(separator, 1)) == 2 and all(line.split(separator, 1)) for line in found)
@@ -177,6 +197,7 @@ def _pairs(lines: list[str], separator: str) -> object:
 
 MANY_FROM_TEXT: dict[str, Callable[[list[str]], object]] = {
     "syscalls": _calls_of_lines,
+    "unlogged": _unlogged_of_lines,
     "devices": lambda lines: _pairs(lines, " "),
     "rates": lambda lines: _pairs(lines, " "),
     "credentials": lambda lines: _pairs(lines, ":"),
@@ -216,6 +237,11 @@ def _joined(separator: str) -> Callable[[list[Any], str], Any]:
 def _bus_calls(values: list[Any], _name: str) -> Any:
     assert values[0][0] is True
     return sorted(("" if allowed else "~") + word for allowed, names in values for word in names)
+
+
+def _bus_unlogged(values: list[Any], _name: str) -> Any:
+    assert values[0][0] is False
+    return sorted(("~" if logged else "") + word for logged, names in values for word in names)
 
 
 def _bus_networks(values: list[Any], _name: str) -> Any:
@@ -263,14 +289,16 @@ FROM_BUS: dict[str, Callable[[list[Any], str], Any]] = {
     "text": lambda values, _name: str(values[0]).rstrip(),
     "words": _tuple,
     "groups": _tuple,
+    "switch": lambda values, _name: _switch(values[0]),
     "syscalls": _bus_calls,
+    "unlogged": _bus_unlogged,
     "families": lambda values, _name: sorted(values[0][1]) if values[0][0] else None,
     "namespaces": _bits(NAMESPACE_FLAG),
     "capabilities": _bits({name: 1 << bit for name, bit in CAPABILITY_BIT.items()}),
     "addresses": _bus_networks,
     "profile": lambda values, _name: values[0][1] if values[0][0] is False else None,
     "binds": _bus_binds,
-    "emptied": lambda values, _name: tuple(path for path, options in values[0] if options == "ro"),
+    "emptied": lambda values, _name: tuple(_emptied_word(path, options) for path, options in values[0]),
     "devices": _joined(" "),
     "rates": _joined(" "),
     "credentials": _joined(":"),

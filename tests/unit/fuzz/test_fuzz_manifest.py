@@ -76,10 +76,18 @@ def check_names(plan: Plan, name: str) -> None:
         assert re.fullmatch(rf"/(var/lib|var/cache|var/log|run)/(private/)?aurora(-modules)?/{name}", directory)
     for path in plan.credentials:
         assert re.fullmatch(rf"/etc/aurora/credentials/{name}/[A-Za-z0-9_][A-Za-z0-9_.-]*", path)
+    mounts = tuple(volume.unit for volume in plan.volumes)
+    for volume in plan.volumes:
+        assert volume.place in plan.writable
+        assert volume.image in (f"/var/lib/aurora-core/volumes/{volume.directory}/aurora/{name}.ext4", "")
+    assert plan.settings.get("BindsTo", ()) == mounts
+    hub = ("aurora-link.socket",) if plan.link else ()
     for directive in ("Wants", "Requires", "After"):
         units = plan.settings.get(directive, ())
         assert isinstance(units, tuple)
-        assert all(module_of_unit(unit) or unit.endswith(".slice") for unit in units)
+        own = (*(mounts if directive == "After" else ()), *(hub if directive != "Wants" else ()))
+        assert set(own) <= set(units)
+        assert all(module_of_unit(unit) or unit.endswith(".slice") for unit in units if unit not in own)
 
 
 def taken(data: bytes, file: str = "module.toml", owner: tuple[bytes, str] | None = None) -> Plan | None:

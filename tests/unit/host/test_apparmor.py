@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from aurora.errors import HostError
+from aurora.errors import HostError, Refused
 from aurora.host import apparmor
+from aurora.host.files import locked
 from aurora.host.process import Completed
 from aurora.paths import Paths
 
@@ -78,13 +80,51 @@ def test_a_profile_with_another_text_or_that_the_kernel_lost_is_loaded_again(pat
     assert parser.runs == [["aurora.a"], ["changed"], ["changed"]]
 
 
-def test_a_profile_that_is_refused_leaves_the_text_of_the_one_that_is_loaded(paths: Paths, parser: Parser) -> None:
+def test_after_a_refusal_the_same_text_as_before_goes_to_the_parser_again(paths: Paths, parser: Parser) -> None:
     apparmor.load_profiles(paths, {"aurora.a": "aurora.a"})
     parser.refuses = "bad"
     with pytest.raises(HostError, match="syntax error"):
         apparmor.load_profiles(paths, {"aurora.a": "bad"})
-    assert kept(paths) == ["aurora.a"]
-    assert (paths.profiles / "aurora.a").read_text() == "aurora.a"
+    apparmor.load_profiles(paths, {"aurora.a": "aurora.a"})
+    assert parser.runs == [["aurora.a"], ["bad"], ["aurora.a"]]
+
+
+def test_a_command_that_is_killed_while_the_parser_runs_leaves_no_text_that_the_kernel_may_not_have(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    parser = Parser(paths)
+
+    def killed_after_it(argv: Sequence[str], **_more: object) -> Completed:
+        parser(argv)
+        raise Killed
+
+    monkeypatch.setattr(apparmor, "run", parser)
+    apparmor.load_profiles(paths, {"aurora.a": "aurora.a"})
+    monkeypatch.setattr(apparmor, "run", killed_after_it)
+    with pytest.raises(Killed):
+        apparmor.load_profiles(paths, {"aurora.a": "other"})
+    monkeypatch.setattr(apparmor, "run", parser)
+    apparmor.load_profiles(paths, {"aurora.a": "aurora.a"})
+    assert parser.runs == [["aurora.a"], ["other"], ["aurora.a"]]
+
+
+def test_the_parser_of_a_killed_command_is_waited_for(paths: Paths, parser: Parser, tmp_path: Path) -> None:
+    """The lock stays with a program that was given it, whoever started that is gone."""
+    ended = tmp_path / "ended"
+    with locked(paths.profiles_lock) as lock:
+        orphan = subprocess.Popen(
+            ["/bin/sh", "-c", f"read line; echo >{ended}"], stdin=subprocess.PIPE, pass_fds=[lock]
+        )
+    assert orphan.stdin is not None
+    with pytest.raises(Refused), locked(paths.profiles_lock, wait=False):
+        pass
+    orphan.stdin.close()
+    apparmor.load_profiles(paths, {"aurora.a": "aurora.a"})
+    assert ended.exists()
+    assert orphan.wait() == 0
 
 
 def test_a_profile_is_removed_from_the_kernel_by_name(paths: Paths, parser: Parser) -> None:

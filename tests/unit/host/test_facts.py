@@ -14,6 +14,7 @@ ALL = {
     "sys/module/apparmor/parameters/enabled": "Y\n",
     "proc/sys/kernel/seccomp/actions_avail": "kill_process kill_thread trap errno user_notif trace log allow\n",
     "proc/sys/kernel/unprivileged_bpf_disabled": "2\n",
+    "sys/module/loop/parameters/max_loop": "0\n",
 }
 CONTROLLERS = {Feature.MEMORY, Feature.CPU, Feature.PIDS, Feature.IO, Feature.IO_WEIGHT}
 """What goes with the cgroup's controllers."""
@@ -95,6 +96,7 @@ def test_what_the_kernel_does_not_show_is_not_there(
         ("sys/module/apparmor/parameters/enabled", {Feature.APPARMOR}),
         ("proc/sys/kernel/seccomp/actions_avail", {Feature.SECCOMP}),
         ("proc/sys/kernel/unprivileged_bpf_disabled", {Feature.IP_FILTER}),
+        ("sys/module/loop/parameters/max_loop", {Feature.LOOP}),
     ],
 )
 def test_a_file_that_is_not_there_means_that_its_features_are_not(

@@ -77,6 +77,20 @@ def test_what_does_not_outlive_a_reboot_is_not_synced(tmp_path: Path, calls: lis
     assert calls == ["replace"]
 
 
+def test_a_file_is_written_from_chunks_and_stays_as_it_was_when_one_does_not_come(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    write_atomic(file, (chunk for chunk in (b"te", b"", b"xt")))
+    assert file.read_bytes() == b"text"
+
+    def failing() -> Iterator[bytes]:
+        yield b"new"
+        raise ValueError("the source is gone")
+
+    with pytest.raises(ValueError, match="the source is gone"):
+        write_atomic(file, failing())
+    assert tree(tmp_path) == {"file": "text"}
+
+
 @pytest.mark.parametrize("broken", ["open", "fsync", "replace"])
 @pytest.mark.parametrize(
     ("number", "kind"), [(errno.ENOSPC, HostError), (errno.EIO, HostError), (errno.EACCES, Denied)]

@@ -16,7 +16,7 @@ from tests.unit.runtime.observed import MOUNTS
         ("/etc/shadow", "/etc/shadow", "/systemd/inaccessible/reg"),
         ("/etc/shadow-", "/", "/"),
         # Mounted over another mount at the same place.
-        ("/tmp/x", "/tmp", "/systemd-private-4a4d-aurora@hello.service-cUofaa/tmp"),
+        ("/tmp/x", "/tmp", "/tmp"),
         ("/var/lib", "/var", "/"),
         ("/var/lib/private/aurora/hello/file", "/var/lib/private/aurora/hello", "/var/lib/private/aurora/hello"),
     ],

@@ -47,4 +47,6 @@ def test_a_program_that_does_not_end_in_time_is_ended() -> None:
 def test_a_program_on_our_terminal_gives_its_status(capfd: pytest.CaptureFixture[str]) -> None:
     assert run_attached(["sh", "-c", "echo out; exit 4"]) == 4
     assert capfd.readouterr().out == "out\n"
+    assert run_attached(["echo", "talk"], talks=True) == 0
+    assert capfd.readouterr() == ("", "talk\n")
     assert run_attached(["sh", "-c", "kill -TERM $$"]) == -15

@@ -190,3 +190,36 @@ def test_a_safe_state_is_a_command_or_a_module() -> None:
 def test_a_module_is_not_its_own_safe_state() -> None:
     key, why = conflict('[safe_state]\nmodule = "hello"')
     assert (key, why) == ("safe_state.module", "it is the module itself, which has just failed")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "why"),
+    [
+        ('[update]\nwindow = "0s"\nrestarts_max = 1', "update.restarts_max",
+         "it has no effect where update.window is 0s"),
+        ('[update]\nwindow = "0s"\nmemory_growth = "1M"', "update.memory_growth",
+         "it has no effect where update.window is 0s"),
+        ('kind = "oneshot"\n[update]\nmemory_growth = "1M"', "update.memory_growth",
+         "a oneshot that has ended holds no memory"),
+        ('[restart]\npolicy = "no"\n[update]\nrestarts_max = 1', "update.restarts_max",
+         'none happens where restart.policy is "no"'),
+    ],
+)  # fmt: skip
+def test_what_an_update_could_not_be_judged_by_is_told(text: str, key: str, why: str) -> None:
+    assert conflict(text) == (key, why)
+    read('[update]\nwindow = "0s"\ncheck = "check.py"')
+
+
+@pytest.mark.parametrize("key", ["durable", "retained"])
+def test_only_what_may_be_published_is_kept(key: str) -> None:
+    where, why = conflict(f'[link]\npublish = ["a/+"]\n{key} = ["a/b", "a/#"]')
+    assert where == f"link.{key}"
+    assert "may not publish all of 'a/#'" in why
+    read(f'[link]\npublish = ["x", "a/#"]\n{key} = ["a/b", "a/+", "a/#"]')
+
+
+@pytest.mark.parametrize("line", ['durable_size_max = "1M"', 'durable_age_max = "1d"', 'durable_full = "refuse"'])
+def test_what_bounds_durable_topics_needs_some(line: str) -> None:
+    where, why = conflict(f'[link]\npublish = ["a"]\n{line}')
+    assert where == f"link.{line.partition(' ')[0]}"
+    assert "no topic is durable" in why

@@ -26,6 +26,7 @@ from aurora.manifest import (
     Start,
     Stop,
     StopSignal,
+    Update,
     find_manifest,
     read_manifest,
     to_json,
@@ -62,6 +63,9 @@ cpu_weight = 50
 io_weight = 20
 io_read_max = "10M"
 io_write_max = "2M"
+state_max = "50M"
+cache_max = "20M"
+logs_max = "4M"
 
 [start]
 readiness = "notify"
@@ -88,6 +92,12 @@ requires = ["broker", "store"]
 
 [safe_state]
 command = ["run.py", "--safe"]
+
+[update]
+window = "5min"
+restarts_max = 1
+memory_growth = "8M"
+check = "check.py"
 
 [directories]
 state = true
@@ -119,6 +129,9 @@ FULL_MANIFEST = Manifest(
         io_weight=20,
         io_read_max_bytes=10 << 20,
         io_write_max_bytes=2 << 20,
+        state_max_bytes=50 << 20,
+        cache_max_bytes=20 << 20,
+        logs_max_bytes=4 << 20,
     ),
     start=Start(readiness=Readiness.NOTIFY, timeout_usec=30 * SECOND),
     stop=Stop(signal=StopSignal.INT, timeout_usec=5 * SECOND),
@@ -134,6 +147,7 @@ FULL_MANIFEST = Manifest(
     schedule=NO_SCHEDULE,
     order=Order(after=("clock",), requires=("broker", "store")),
     safe_state=SafeState(command=("run.py", "--safe"), module=None),
+    update=Update(window_usec=300 * SECOND, restarts_max=1, memory_growth_bytes=8 << 20, check=("check.py",)),
     directories=Directories(state=True, cache=True, logs=True, runtime=True),
     sandbox=Sandbox(policy="network", grants=("network.loopback", "device:/dev/ttyUSB0")),
 )
@@ -155,6 +169,9 @@ SMALL_MANIFEST = Manifest(
         io_weight=None,
         io_read_max_bytes=None,
         io_write_max_bytes=None,
+        state_max_bytes=None,
+        cache_max_bytes=None,
+        logs_max_bytes=None,
     ),
     start=Start(readiness=Readiness.EXEC, timeout_usec=90 * SECOND),
     stop=Stop(signal=StopSignal.TERM, timeout_usec=15 * SECOND),
@@ -170,6 +187,7 @@ SMALL_MANIFEST = Manifest(
     schedule=NO_SCHEDULE,
     order=Order(after=(), requires=()),
     safe_state=SafeState(command=None, module=None),
+    update=Update(window_usec=60 * SECOND, restarts_max=0, memory_growth_bytes=16 << 20, check=None),
     directories=Directories(state=False, cache=False, logs=False, runtime=False),
     sandbox=Sandbox(policy="strict", grants=()),
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -11,12 +12,13 @@ from aurora.directives import DIRECTIVES, Value
 from aurora.errors import Refused
 from aurora.identity import foreground, installed
 from aurora.manifest import KEYS
-from aurora.plan import Facts, Feature, Secrets, make_plan
+from aurora.plan import Facts, Feature, Plan, Secrets, make_plan
 from tests.unit.examples import ALL_FEATURES, EVERY, manifest, plan, shipped
 
 FOLDER = "/var/lib/aurora-core/modules/hello/a"
 # A manifest that relies on every feature that a manifest can ask for, and those features.
 HEAVY = '[limits]\ncpu = "20%"\nmemory_max = "64M"\ntasks = 8\nio_read_max = "1M"\nio_weight = 50\n'
+HEAVY += 'state_max = "8M"\n[directories]\nstate = true\n'
 RELIED_ON = EVERY
 
 
@@ -225,7 +227,12 @@ def test_an_entry_becomes_an_argument_vector(entry: str, argv: tuple[str, ...]) 
         ("[directories]\nlogs = true", {"LogsDirectory": ("aurora/hello",), "LogsDirectoryMode": 0o700}),
         (
             "[directories]\nruntime = true",
-            {"RuntimeDirectory": ("aurora-modules/hello",), "RuntimeDirectoryMode": 0o700},
+            {
+                "RuntimeDirectory": ("aurora-modules/hello",),
+                "RuntimeDirectoryMode": 0o700,
+                "After": ("run-aurora\\x2dmodules-hello.mount",),
+                "BindsTo": ("run-aurora\\x2dmodules-hello.mount",),
+            },
         ),
     ],
 )
@@ -286,14 +293,37 @@ def test_a_plan_has_the_place_of_a_secret_and_nothing_else_of_it() -> None:
 
 THOUGHT_OF = """
     module.kind module.owner_may credentials.names limits.cpu_weight limits.io_weight limits.io_read_max
-    limits.io_write_max stop.signal stop.timeout schedule.calendar schedule.interval schedule.jitter
+    limits.io_write_max limits.state_max limits.cache_max limits.logs_max
+    stop.signal stop.timeout schedule.calendar schedule.interval schedule.jitter
     schedule.catch_up order.after order.requires
     module.name module.version module.description module.entry environment limits.cpu limits.memory_max
     limits.memory_high limits.tasks start.readiness start.timeout watchdog.timeout restart.policy restart.delay
     restart.delay_max restart.steps restart.give_up_after restart.give_up_within directories.state
     directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants sandbox.exposure_max
-    safe_state.command safe_state.module
+    safe_state.command safe_state.module link.publish link.subscribe link.request link.serve
+    link.durable link.durable_size_max link.durable_age_max link.durable_full link.retained
+    update.window update.restarts_max update.memory_growth update.check
 """
+
+
+def test_a_directory_with_a_budget_is_a_volume_that_the_module_is_bound_to() -> None:
+    made = plan('[directories]\nstate = true\n[limits]\nstate_max = "50M"\n[order]\nafter = ["clock"]')
+    (volume,) = made.volumes
+    assert (volume.directory, volume.size_bytes, volume.place) == ("state", 50 << 20, "/var/lib/private/aurora/hello")
+    assert volume.image == "/var/lib/aurora-core/volumes/state/aurora/hello.ext4"
+    assert volume.unit == "var-lib-private-aurora-hello.mount"
+    assert made.settings["BindsTo"] == (volume.unit,)
+    assert made.settings["After"] == ("aurora@clock.service", volume.unit)
+    assert environment(made.settings)["AURORA_STATE_MAX"] == str(50 << 20)
+    assert Plan.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_without_loop_devices_and_with_the_owners_leave_the_directory_is_a_plain_one() -> None:
+    gone = facts(*EVERY - {Feature.LOOP}, accepted=frozenset({Feature.LOOP}))
+    made = plan('[directories]\nstate = true\n[limits]\nstate_max = "50M"', facts=gone)
+    assert (made.volumes, made.unenforced) == ((), ("loop",))
+    assert made.settings["StateDirectory"] == ("aurora/hello",)
+    assert "AURORA_STATE_MAX" not in environment(made.settings)
 
 
 def test_every_key_of_a_manifest_was_thought_of_here() -> None:

@@ -36,6 +36,7 @@ PLANS = st.builds(
     writable=st.lists(TEXT, max_size=3).map(tuple),
     start_timeout_usec=st.integers(0, 2**40),
     unenforced=st.lists(TEXT, max_size=2).map(tuple),
+    link=st.dictionaries(TEXT, st.lists(TEXT, max_size=2).map(tuple), max_size=2),
 )
 
 

@@ -227,7 +227,43 @@ def test_what_an_owner_cannot_accept_is_named_with_what_can_be(value: str) -> No
 def test_an_unknown_setting_of_the_owner_is_named() -> None:
     problem = owner_problem_of("accept = []")
     assert problem.where == f"{OWNER}, key accept"
-    assert problem.remedy == "one of accept_unenforced, exposure_max, grants_never, policies_never"
+    assert problem.remedy == "one of accept_unenforced, exposure_max, grants_never, link, policies_never, signatures"
+
+
+def test_an_owner_lists_the_web_pages_that_may_talk_to_the_hub() -> None:
+    listed = ("https://panel.example", "http://localhost:8080", "http://[::1]:80", "moz-extension://0a-b")
+    owner = read_owner(f"[link]\norigins = {list(listed)}".encode(), file=OWNER)
+    assert owner.origins == listed
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "panel.example", "https://panel.example/", "https://panel.example/page", "https://Panel.example",
+     "https://", "https://a b", "https://user@panel.example", "http://localhost:0", "https://*.example"],
+)  # fmt: skip
+def test_what_no_browser_names_as_an_origin_is_refused(origin: str) -> None:
+    problem = owner_problem_of(f'[link]\norigins = ["{origin}"]')
+    assert problem.where == f"{OWNER}, key link.origins"
+    assert "https://panel.example" in problem.remedy
+
+
+def test_an_owner_names_the_topics_where_modules_need_an_approval() -> None:
+    owner = read_owner(b'[link]\napprove = ["actuator/#", "door/+/open"]', file=OWNER)
+    assert owner.approve == ("actuator/#", "door/+/open")
+    for pattern in ("", "#/a", "$sys/#", "a" * 257):
+        problem = owner_problem_of(f'[link]\napprove = ["{pattern}"]')
+        assert problem.where == f"{OWNER}, key link.approve"
+        assert "actuator/#" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [(f"[link]\napprove = {[f'a{n}' for n in range(65)]}", "link.approve"),
+     ("link = 1", "link"), ("[link]\norigin = []", "link.origin"), ('[link]\norigins = "https://a"', "link.origins"),
+     (f"[link]\norigins = {['https://a'] * 33}", "link.origins")],
+)  # fmt: skip
+def test_a_table_of_the_hub_that_is_wrong_is_named(text: str, key: str) -> None:
+    assert owner_problem_of(text).where == f"{OWNER}, key {key}"
 
 
 def test_an_owners_file_that_is_not_toml_is_named() -> None:
@@ -295,6 +331,19 @@ def test_a_ceiling_that_is_none_is_named(line: str) -> None:
 def test_a_ceiling_is_read() -> None:
     owner = read_owner(b'exposure_max = "3.0"\ngrants_never = ["cap:*"]\npolicies_never = ["trusted"]', file=OWNER)
     assert owner == Owner(exposure_max_tenths=30, grants_never=("cap:*",), policies_never=("trusted",))
+
+
+@pytest.mark.parametrize("word", ["required", "warn", "off"])
+def test_the_owners_word_on_signatures_is_read(word: str) -> None:
+    assert read_owner(f'signatures = "{word}"'.encode(), file=OWNER).signatures == word
+    assert read_owner(b"", file=OWNER).signatures == "off"
+
+
+@pytest.mark.parametrize("line", ['signatures = "Required"', "signatures = true", "signatures = []", 'signatures = ""'])
+def test_a_word_on_signatures_that_is_none_is_named_with_those_that_are(line: str) -> None:
+    problem = owner_problem_of(line)
+    assert problem.where == f"{OWNER}, key signatures"
+    assert problem.remedy == '"required", "warn", "off"'
 
 
 def test_an_error_is_short_and_commands_no_terminal() -> None:

@@ -19,6 +19,8 @@ PARSER = shutil.which("apparmor_parser") or "/usr/sbin/apparmor_parser"
     ("directive", "raw", "value"),
     [
         ("PrivateTmp", False, False),
+        ("PrivateTmp", "disconnected", "disconnected"),
+        ("TemporaryFileSystem", ["/dev/shm:size=64M"], ("/dev/shm:size=64M",)),
         ("ProtectHome", "tmpfs", "tmpfs"),
         ("UMask", 0o077, 0o077),
         ("LimitCORE", "64M", 64 << 20),
@@ -122,6 +124,9 @@ BAD_RULES: list[object] = [
     "unix (connect type=stream,",
     "/x[^/] (r,",
     "/" + "x" * 500 + " r,",
+    " /x r,",
+    "\u00a0/x r,",
+    " ;,",
 ]
 
 

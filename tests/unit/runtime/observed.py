@@ -22,7 +22,7 @@ MOUNTS = r"""
 133 108 0:40 / /boot ro,nosuid,nodev shared:122 - tmpfs tmpfs rw,size=150448k,nr_inodes=409600,mode=755,inode64
 134 108 0:43 / /dev ro,nosuid,noexec shared:123 - tmpfs tmpfs rw,size=4096k,nr_inodes=65536,mode=755,inode64
 135 134 0:25 / /dev/pts rw,nosuid,noexec,relatime shared:124 master:10 - devpts devpts rw,gid=5,mode=600,ptmxmode=000
-136 134 0:24 / /dev/shm rw,nosuid,nodev shared:125 master:9 - tmpfs tmpfs rw,inode64
+136 134 0:57 / /dev/shm rw,nosuid,nodev shared:125 - tmpfs tmpfs rw,size=65536k,inode64
 124 108 0:26 /systemd/inaccessible/reg /etc/gshadow ro,nosuid,nodev,noexec shared:128 - tmpfs tmpfs rw,size=300892k
 125 108 0:26 /systemd/inaccessible/reg /etc/shadow ro,nosuid,nodev,noexec shared:129 - tmpfs tmpfs rw,size=300892k
 126 108 0:26 /systemd/inaccessible/dir /etc/ssh ro,nosuid,nodev,noexec shared:130 - tmpfs tmpfs rw,size=300892k
@@ -39,11 +39,11 @@ MOUNTS = r"""
 131 108 0:54 / /srv ro,nosuid,nodev shared:143 - tmpfs tmpfs rw,size=150448k,nr_inodes=409600,mode=755,inode64
 143 108 0:55 / /sys ro,nosuid,nodev,noexec,relatime shared:144 - sysfs sysfs rw
 113 143 0:27 / /sys/fs/cgroup ro,nosuid,nodev,noexec,relatime shared:146 - cgroup2 cgroup2 rw,nsdelegate
-144 132 0:33 /systemd-private-4a4d-aurora@hello.service-cUofaa/tmp /tmp rw,nosuid,nodev shared:121 - tmpfs tmpfs rw
+144 132 0:58 /tmp /tmp rw,nosuid,nodev shared:121 - tmpfs tmpfs rw,size=300892k,nr_inodes=1048576,mode=700
 146 108 0:56 / /var ro,nosuid,nodev shared:155 - tmpfs tmpfs rw,size=150448k,nr_inodes=409600,mode=755,inode64
 148 146 254:0 /var/lib/aurora-core/modules/hello/a /var/lib/aurora-core/modules/hello/a ro,nosuid - ext4 /dev/vda rw
 150 146 254:0 /var/lib/private/aurora/hello /var/lib/private/aurora/hello rw,nosuid shared:158 - ext4 /dev/vda rw
-149 146 254:0 /var/tmp/systemd-private-4a4d-aurora@hello.service-YIA82m/tmp /var/tmp rw,nosuid - ext4 /dev/vda rw
+149 146 0:58 /var-tmp /var/tmp rw,nosuid,nodev - tmpfs tmpfs rw,size=300892k,nr_inodes=1048576,mode=700
 """.strip()
 
 FIRST_MOUNTS = """
@@ -154,6 +154,9 @@ def evidence(made: Plan | None = None, **changed: Any) -> Readback:
         timer_drop_ins={},
         timer_active=False,
         calendar=None,
+        volume_states={volume.unit: "active" for volume in made.volumes},
+        loops={},
+        link_held=made.link,
         stale=False,
         page_bytes=4096,
     )  # fmt: skip

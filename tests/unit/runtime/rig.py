@@ -10,10 +10,11 @@ from aurora.errors import HostError
 from aurora.host.fake import FakeSystemd, Program
 from aurora.host.process import Completed
 from aurora.manifest import read_manifest
-from aurora.names import module_of_unit, unit_name
+from aurora.names import module_of_unit, slice_name, unit_name
 from aurora.paths import Paths
 from aurora.runtime.folders import folder_digest
 from aurora.runtime.records import read_records
+from aurora.runtime.updates import read_known
 from tests.unit.examples import POLICIES
 
 FACTS = {
@@ -22,12 +23,14 @@ FACTS = {
     "proc/sys/kernel/seccomp/actions_avail": "errno",
     "proc/sys/kernel/unprivileged_bpf_disabled": "2",
     "sys/kernel/security/apparmor/profiles": "",
+    "sys/module/loop/uevent": "",
 }
 
 GOOD = "goes on"
 BAD = "ends with an error"
 SILENT = "never says that it is ready"
-_PROGRAMS = {GOOD: Program(), BAD: Program(status=1), SILENT: Program(ready=False)}
+ENDS_WELL = "ends well"
+_PROGRAMS = {GOOD: Program(), BAD: Program(status=1), SILENT: Program(ready=False), ENDS_WELL: Program(status=0)}
 
 
 def what_the_file_says(unit: str, argv: Sequence[str]) -> Program:
@@ -96,6 +99,11 @@ class Rig:
             (self.paths.owner_modules / f"{name}.toml").unlink(missing_ok=True)
             (self.paths.dpkg_info / f"aurora-module-{name}.list").unlink(missing_ok=True)
 
+    def set_memory(self, mib: int, *, name: str = "hello") -> None:
+        """What the kernel says that a module holds, whichever version of it runs."""
+        group = f"sys/fs/cgroup/aurora.slice/{slice_name(name)}/{unit_name(name)}"
+        self.write(f"{group}/memory.stat", f"anon {mib << 20}\nfile {99 << 20}\nshmem 0\n")
+
     def make_state(self, *, name: str = "hello") -> None:
         """The directories that systemd made for a module while it ran."""
         for kind in ("lib", "cache", "log"):
@@ -157,10 +165,13 @@ class Rig:
         kept = {self.paths.records / name for name in records}
         kept |= {Path(self.systemd.argv(unit)[-1]).parent for unit in units}
         kept |= {Path(one.folder(self.paths)) for one in records.values() if one.installed}
+        previous = {name: read_known(self.paths, name).previous for name in records}
+        kept |= {self.paths.modules / name / one.slot for name, one in previous.items() if one is not None}
         kept |= {self.paths.applied / f"{name}.json" for name in loaded}
         kept |= {self.paths.profiles / f"aurora.{name}" for name in loaded}
         paths = self.paths
         found = [path for folder in (paths.records, paths.applied, paths.profiles) for path in _in(folder)]
+        found += [path for folder in (paths.updates, paths.known_versions) for path in folder.glob(".*")]
         for module in _in(self.paths.modules):
             slots = _in(module)
             found += slots or [module]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from aurora.names import slice_name, unit_name
@@ -76,3 +78,15 @@ def test_a_note_that_cannot_be_read_means_that_the_plan_is_not_known(up: Rig, te
     (up.paths.applied / "hello.json").write_text(text)
     assert applied_plan(up.paths, "hello") is None
     assert read_running(up.paths, up.systemd)["hello"] == Running(plan=None, pinned=True, active=True, loaded=True)
+
+
+def test_what_a_module_may_do_on_the_hub_comes_before_its_start_and_goes_with_it(rig: Rig) -> None:
+    more = '[link]\npublish = ["site/+/temp"]\nserve = ["lamp"]\n'
+    install_folder(rig.paths, rig.systemd, rig.module(more=more), start=True)
+    file = rig.paths.link_rules / "hello.json"
+    assert json.loads(file.read_text()) == {"publish": ["site/+/temp"], "serve": ["lamp"]}
+    assert file.stat().st_mode & 0o777 == 0o644, "the hub runs as a user of its own"
+    forget_plan(rig.paths, "hello")
+    assert not file.exists()
+    remember_plan(rig.paths, plan())
+    assert not file.exists()

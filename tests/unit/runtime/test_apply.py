@@ -371,6 +371,17 @@ def test_a_package_that_brought_more_than_its_module_is_refused(rig: Rig) -> Non
     assert "/usr/lib/aurora/modules/other" in said
 
 
+@pytest.mark.parametrize("state", ["install ok half-installed", "install reinstreq unpacked"])
+def test_a_package_that_dpkg_has_not_unpacked_whole_is_refused(rig: Rig, state: str) -> None:
+    noted = "Package: aurora-module-hello\nStatus: {}\nMaintainer: x\nArchitecture: all\nVersion: 1\nDescription: x\n\n"
+    rig.package()
+    rig.write("var/lib/dpkg/status", noted.format(state))
+    assert "neither the old version nor the new" in refused(rig)
+    rig.write("var/lib/dpkg/status", noted.format("install ok installed"))
+    assert not run(rig).problems
+    assert rig.running == {"hello": "1"}
+
+
 def test_a_package_with_scripts_is_refused(rig: Rig) -> None:
     rig.package()
     rig.write("var/lib/dpkg/info/aurora-module-hello.postinst", "x")

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from aurora.errors import HostError, InputError, NotFound, StartFailed
 from aurora.host.systemd import JobResult
-from aurora.names import slice_name, unit_name
+from aurora.names import incident_unit, slice_name, unit_name
 from aurora.runtime.applied import applied_plan
 from aurora.runtime.control import enable, restart, start, stop
 from aurora.runtime.install import install_folder
@@ -121,3 +123,18 @@ def test_a_stop_that_systemd_does_not_carry_out_is_an_error(two: Rig, monkeypatc
     monkeypatch.setattr(two.systemd, "stop", lambda _units, **_more: refused)
     with pytest.raises(HostError, match=f"canceled, at {UNIT}"):
         stop(two.paths, two.systemd, ["hello"])
+
+
+def test_a_unit_is_made_anew_once_the_record_of_its_failure_is_written(
+    two: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def wait(units: Sequence[str], *, deadline_sec: float) -> bool:
+        seen.append((tuple(units), two.running.get("hello"), deadline_sec > 0))
+        return True
+
+    monkeypatch.setattr(two.systemd, "wait_ended", wait)
+    install_folder(two.paths, two.systemd, two.module(version="2"), start=True)
+    assert seen == [((incident_unit("hello"),), None, True)]
+    assert two.running["hello"] == "2"

@@ -35,6 +35,14 @@ NO_ROW = {
     "sandbox.exposure_max": "it refuses a module when it is checked, installed and started",
     "safe_state.command": "it is run when the module fails, by a unit of its own",
     "safe_state.module": "it is started when the module fails",
+    "update.window": "a new version is judged by it, by the command that tries it",
+    "update.restarts_max": "a new version is judged by it, by the command that tries it",
+    "update.memory_growth": "a new version is judged by it, by the command that tries it",
+    **dict.fromkeys(
+        ("link.durable", "link.durable_size_max", "link.durable_age_max", "link.durable_full", "link.retained"),
+        "the hub goes by it, and link has a row of its own",
+    ),
+    "update.check": "it is run by the command that tries a new version",
 }
 """Keys that no directive of the unit comes from, and why."""
 
@@ -47,6 +55,13 @@ def planned(keys: dict[str, str]) -> Plan:
     policy = resolve(shipped(), read.sandbox.policy, read.sandbox.grants, where="module.toml")
     facts = replace(ALL_FEATURES, networks=())
     return make_plan(read, policy, facts, identity=installed(read.name), folder="/var/lib/aurora-core/modules/hello/a")
+
+
+@pytest.mark.parametrize("name", ["state", "cache", "logs"])
+def test_a_disk_budget_has_a_row_of_its_own(name: str) -> None:
+    after = planned({f"directories.{name}": "true", f"limits.{name}_max": '"8M"'})
+    (row,) = [row for row in rows_of(evidence(plan=after), None) if row.name == f"{name} size"]
+    assert (row.declared, row.good) == ("8M", False), "nothing is mounted there"
 
 
 @pytest.mark.parametrize("path", [row.path for row in KEYS])

@@ -7,7 +7,7 @@ import pytest
 from aurora.errors import HostError, StartFailed
 from aurora.host.fake import Program
 from aurora.host.process import Completed
-from aurora.plan import safe_plan
+from aurora.plan import safe_plan, without_volumes
 from aurora.runtime import incidents, safe_request, witness
 from aurora.runtime.install import install_folder
 from aurora.runtime.recorder import record_incident
@@ -64,6 +64,17 @@ def test_a_safe_state_runs_once_in_the_sandbox_and_limits_of_its_module() -> Non
     assert "RuntimeDirectory" not in made.settings
     assert made.settings["OnFailure"] == ("aurora-incident@hello.safe.service",)
     assert made.unit != module.unit
+
+
+def test_a_safe_state_is_bound_to_what_its_module_stores_and_can_do_without() -> None:
+    budget = '[limits]\nstate_max = "8M"\n[directories]\nstate = true\nlogs = true\nruntime = true\n'
+    made = safe_plan(plan(budget + SAFE))
+    (volume,) = made.volumes
+    assert made.settings["BindsTo"] == made.settings["After"] == (volume.unit,)
+    without = without_volumes(made)
+    assert without.volumes == ()
+    gone = {"BindsTo", "After", "StateDirectory", "StateDirectoryMode"}
+    assert without.settings == {name: value for name, value in made.settings.items() if name not in gone}
 
 
 def test_the_safe_state_of_a_safe_state_is_none() -> None:

@@ -4,10 +4,11 @@ import time
 
 import pytest
 
+from aurora.host.space import Space
 from aurora.runtime import status
 from aurora.runtime.install import install_folder
 from aurora.runtime.records import read_records
-from aurora.runtime.status import Status, read_status
+from aurora.runtime.status import Disk, Status, read_status
 from tests.unit.runtime.rig import Rig
 
 UP = {
@@ -81,10 +82,20 @@ def test_a_module_that_runs_from_another_folder_than_counts_is_outdated(
 
 
 def test_what_is_not_enforced_is_shown(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = seen(rig, monkeypatch, Environment="AURORA_MODULE=hello AURORA_UNENFORCED=apparmor,cpu X=1")
+    found = seen(rig, monkeypatch, Environment="AURORA_UNENFORCED=apparmor,cpu AURORA_MODULE=hello X=1")
     assert found.unenforced == ("apparmor", "cpu")
 
 
 def test_a_module_cannot_hide_what_is_not_enforced(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     found = seen(rig, monkeypatch, Environment="AURORA_UNENFORCED=apparmor A=AURORA_UNENFORCED= AURORA_MODULE=hello")
     assert found.unenforced == ("apparmor",)
+
+
+def test_a_disk_budget_is_shown_and_what_is_used_of_it_where_that_can_be_seen(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "AURORA_STATE_MAX=4194304 AURORA_CACHE_MAX=8388608 AURORA_MODULE=hello AURORA_LOGS_MAX=1"
+    place = rig.paths.root / "var/lib/private/aurora/hello"
+    monkeypatch.setattr(status, "space_of", lambda path: Space(4096, 1, False) if path == str(place) else None)
+    found = seen(rig, monkeypatch, Environment=told)
+    assert found.disk == (Disk("state", 4096, 4 << 20), Disk("cache", None, 8 << 20))

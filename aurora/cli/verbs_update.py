@@ -1,0 +1,69 @@
+"""The rows of `auroractl update`. On the path of the short verbs, as all rows are: it imports little."""
+
+from __future__ import annotations
+
+from aurora.cli.verb import JSON, MODULE, MODULES, Argument, Takes, Verb
+
+__all__ = ["UPDATE"]
+
+UPDATE: tuple[Verb, ...] = (
+    Verb(
+        "update apply", "have", "try new versions, and go back where they are worse",
+        "Stages new versions of installed modules beside the ones that run, swaps all of them, restarts those that were"
+        " up and looks at them for a window, the longest of their manifests' [update]. When one does not come up, is"
+        " restarted too often, misses its watchdog, holds more memory than its margin allows, or fails its own check,"
+        " all of them are put back, and that version is not tried again by itself. Ctrl-C goes back too. An update that"
+        " was interrupted is ended by the next auroractl apply or update, or at boot: by going back, unless it was"
+        " confirmed. A package goes through apt once it is staged. Modules that are down are neither started nor looked"
+        " at. What a version has written into its directories stays: where that is more than the disk budget of the"
+        " version before, that one does not come up again, which is told. Exit status 70 when the new versions"
+        " are not active at the end.",
+        "aurora.cli.update:update",
+        (
+            Argument("sources", "folders and .debs, one for each module", Takes.SOURCE, many=True),
+            Argument("accept", "let them do more than the versions before", Takes.NOTHING, ("--accept",)),
+            Argument("window", "how long to look at them; 0s: only whether they come up", Takes.TEXT, ("--window",)),
+            JSON,
+        ),
+        "sudo auroractl update apply --window 5min ./hello",
+    ),
+    Verb(
+        "update status", "have", "what is being tried, refused or held",
+        "Shows an update that has not ended, and for each module its active version, the version of its package where"
+        " that is another one, the version to go back to, and what is refused or held.",
+        "aurora.cli.update:status",
+        (Argument("name", "show only this module", Takes.MODULE, optional=True), JSON),
+        "auroractl update status",
+    ),
+    Verb(
+        "update history", "have", "updates and how they ended",
+        "The last 50 updates, oldest first: when, from and to which version, how it ended and why, downtime, bytes"
+        " written, and what the new version may newly do.",
+        "aurora.cli.update:history",
+        (Argument("name", "show only those of this module", Takes.MODULE, optional=True), JSON),
+        "auroractl update history hello",
+    ),
+    Verb(
+        "update rollback", "have", "go back to the version of a module before",
+        "Ends a trial by going back; or, after an update was confirmed, makes the version before it active again in the"
+        " same way, looked at as long. The version that is left is not tried again by itself. Exit status 70 when the"
+        " version before is not active at the end.",
+        "aurora.cli.update:rollback", (MODULE, JSON), "sudo auroractl update rollback hello",
+    ),
+    Verb(
+        "update confirm", "have", "take a version that is being tried for good",
+        "Before its window is over. All modules of the same update are confirmed with it.",
+        "aurora.cli.update:confirm", (MODULE, JSON), "sudo auroractl update confirm hello",
+    ),
+    Verb(
+        "update hold", "have", "let no other version of modules in",
+        "Held modules are not updated, neither by update apply or install nor by a package that apt brings.",
+        "aurora.cli.update:hold", (MODULES, JSON), "sudo auroractl update hold hello",
+    ),
+    Verb(
+        "update unhold", "have", "let other versions of modules in again",
+        "What a package brought meanwhile is taken in by the next auroractl apply.",
+        "aurora.cli.update:unhold", (MODULES, JSON), "sudo auroractl update unhold hello",
+    ),
+)  # fmt: skip
+"""In the order of the help."""

@@ -1,0 +1,333 @@
+"""One connection of the hub: what is read to messages for the router, and what the router has for it to bytes.
+
+Nothing here waits and nothing has a task of its own. What is read and not yet a message, what waits for the router to
+take it, and what the kernel does not take are each bounded by one read or one write and the longest message, and
+charged to the peer's budget like all that waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Protocol, cast
+
+from aurora.link.framing import Framing
+from aurora.link.refusal import Code, LinkError
+from aurora.link.router import Router
+from aurora.link.session import Client
+
+__all__ = ["READ_BYTES", "WRITE_BYTES", "Connection", "House"]
+
+READ_BYTES = 128 * 1024
+"""Taken from one connection in one turn at most, so that none keeps the others waiting."""
+MESSAGES_AT_ONCE = 16
+"""After so many messages the house is told that something happens."""
+WRITE_BYTES = 24 * 1024
+"""Asked of the router at once, about: as much as an empty socket takes whole (`server.SEND_BYTES`)."""
+LAST_WORDS_SEC = 5.0
+"""A connection that is to end and does not read is cut then."""
+ORPHAN_SEC = 0.5
+"""From the end of the process that connected to that of the connection: what it sent last is read meanwhile."""
+PING_SEC = 20.0
+"""A connection that can be pinged, and from which nothing came for so long, is."""
+PONG_SEC = 60.0
+"""One that has not even answered pings is ended."""
+
+
+class House(Protocol):
+    """What a connection needs of the server."""
+
+    router: Router
+    loop: asyncio.AbstractEventLoop
+    buffer: bytearray
+    """All connections read into it: what is read is taken out in the same call."""
+
+    def turn(self) -> None:
+        """Something happens: the clock is set, and what comes of it is written at the end of the turn."""
+
+    def write_later(self, connection: Connection) -> None:
+        """Write for it at the end of the turn."""
+
+    def lost(self, connection: Connection) -> None:
+        """It is gone."""
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A client at its socket.
+
+    Invariant: `_charged` is what `_held`, `_unsent` and, as of the last read, the framing hold of the peer's budget.
+    """
+
+    __slots__ = (
+        "_charged", "_ending", "_eof", "_framing", "_full", "_heard_at", "_held", "_held_at", "_house", "_kept",
+        "_parted", "_pidfd", "_timer", "_transport", "_unsent", "_why", "client",
+    )  # fmt: skip
+
+    def __init__(self, house: House, client: Client, pidfd: int, framing: Framing) -> None:
+        self._house = house
+        self.client = client
+        self._pidfd = pidfd
+        """Of the process that connected; -1 where there is none."""
+        self._framing = framing
+        self._transport: asyncio.Transport | None = None
+        self._held = b""
+        """Messages that the router does not take, as the client waits for a full queue; one string, with the framing's
+        `between` between them, as each message of its own costs far more than its bytes."""
+        self._held_at = 0
+        """Where in it the next message begins."""
+        self._charged = 0
+        self._kept = 0
+        """What of it is the framing's."""
+        self._unsent = 0
+        self._full = False
+        """The kernel takes no more for now."""
+        self._eof = False
+        """It sends nothing more."""
+        self._ending = False
+        self._parted = False
+        """The last bytes are written."""
+        self._why: Code | None = None
+        self._heard_at = house.loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- from the event loop ------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """There is a transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        # What the kernel does not take at once is all that ever waits here; more stays in the router's queues.
+        self._transport.set_write_buffer_limits(high=0)
+        if self._pidfd >= 0:
+            self._house.loop.add_reader(self._pidfd, self._orphaned)
+        if self._ending:  # it was given up before there was a transport
+            self._cut_later(self._transport)
+        self._house.turn()
+        self._house.write_later(self)
+
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  # the loop's idea of a size
+        """Where to read into."""
+        return self._house.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes were read."""
+        house, framing = self._house, self._framing
+        house.turn()
+        data = bytes(memoryview(house.buffer)[:nbytes])
+        if self._ending:
+            self._read_at_the_end(data)
+            return
+        self._heard_at = house.loop.time()
+        self._take(framing.receive(data))
+        if framing.fault is not None:
+            self._refuse(framing.fault)
+        if self._kept or framing.held:
+            self._account()
+        if replies := framing.replies(newest_only=self._full):
+            self._write(replies)
+        if framing.over:
+            self._end_unless_held()
+
+    def eof_received(self) -> bool:
+        """It will send nothing more: it is answered what it has asked, and ended."""
+        self._house.turn()
+        self._eof = True
+        if not self._ending:
+            self._end_unless_held()
+        elif self._parted and self._transport is not None:
+            self._transport.close()
+        return True
+
+    def pause_writing(self) -> None:
+        """The kernel has not taken all."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """It has, now."""
+        self._full = False
+        self._charge(-self._unsent)
+        self._unsent = 0
+        self._house.turn()
+        self._house.write_later(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the client is gone either way
+        """The socket is closed."""
+        self.let_go()
+        self._house.lost(self)
+
+    def let_go(self) -> None:
+        """Free what it holds beside its socket."""
+        self._ending = True
+        self._held = b""
+        self._charge(-self._charged)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._pidfd >= 0:
+            self._house.loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    # --- from the server ----------------------------------------------------------------------------------
+
+    def write_out(self) -> None:
+        """Write what the router has for it, as far as the kernel takes it."""
+        transport = self._transport
+        if transport is None or self._full or self._parted or transport.is_closing():
+            return
+        take, frame = self._house.router.take, self._framing.frame
+        while data := take(self.client, WRITE_BYTES):
+            self._write(frame(data))
+            if self._full:
+                return
+        if replies := self._framing.replies():
+            self._write(replies)
+        if self._ending and not self._full:
+            self._part()
+
+    def go_on(self) -> None:
+        """It no longer waits for a full queue."""
+        receive, client, held, between = self._house.router.receive, self.client, self._held, self._framing.between
+        while self._held_at < len(held):
+            self._house.turn()
+            end = held.find(between, self._held_at)
+            end = len(held) if end < 0 else end
+            if not receive(client, held[self._held_at : end]):
+                return
+            self._held_at = end + 1
+        self._forget_held()
+        if self._ending or self._transport is None:
+            return
+        if self._eof or self._framing.over:
+            self._end_unless_held()
+        else:
+            self._heard_at = self._house.loop.time()
+            self._transport.resume_reading()
+
+    def end(self, why: Code | None = None) -> None:
+        """Take nothing more from it, write what there is for it, and close."""
+        if not self._ending:
+            self._ending = True
+            self._why = self._why or why
+            self._forget_held()
+            if self._transport is not None:
+                self._cut_later(self._transport)
+        self._house.write_later(self)
+
+    def look(self, now: float) -> bool:
+        """Ping it when nothing came for a while; False when it does not even answer that."""
+        silent_sec = now - self._heard_at
+        if silent_sec < PING_SEC or self._ending or self._held:
+            return True
+        ping = self._framing.ping()
+        if ping and not self._full:
+            self._write(ping)
+        return not ping or silent_sec < PONG_SEC
+
+    # --- its own ------------------------------------------------------------------------------------------
+
+    def _take(self, messages: list[bytes]) -> None:
+        receive, client = self._house.router.receive, self.client
+        for place, message in enumerate(messages):
+            if not place % MESSAGES_AT_ONCE:
+                self._house.turn()
+            if not receive(client, message):
+                self._hold(messages[place:])
+                return
+
+    def _hold(self, messages: list[bytes]) -> None:
+        """Keep them until the client no longer waits, and read no more; end the connection when there is no room."""
+        held = self._framing.between.join(messages)
+        if self._has_room(len(held), "to publish less at once"):
+            self._held, self._held_at = held, 0
+            self._charge(len(held))
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _forget_held(self) -> None:
+        self._charge(-len(self._held))
+        self._held = b""
+
+    def _account(self) -> None:
+        """Charge what the framing holds; end the connection when there is no room for it."""
+        more = self._framing.held - self._kept
+        if more > 0 and not self._has_room(more, "to read, or send whole messages"):
+            more = self._framing.held - self._kept
+        self._kept += more
+        self._charge(more)
+
+    def _has_room(self, size: int, remedy: str) -> bool:
+        if self.client.budget.has_room(size):
+            return True
+        why = f"too much waits already for {self.client.peer.name}"
+        self._refuse(LinkError(Code.TOO_LARGE, "read the message", why, remedy=remedy))
+        return False
+
+    def _charge(self, size: int) -> None:
+        budget = self.client.budget
+        self._charged += size
+        if size < 0:
+            budget.give_back(-size)
+        elif size:
+            budget.has_room(size)  # takes another step from the total
+            budget.used += size
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and data:
+            self._transport.write(data)
+            if self._full:
+                self._unsent += len(data)
+                self._charge(len(data))
+
+    def _refuse(self, error: LinkError) -> None:
+        """Give it up, and at once what it has begun to say."""
+        self._why = self._why or error.code
+        self._framing.forget()
+        self._house.router.end(self.client, error)
+
+    def _part(self) -> None:
+        """Everything is written: say goodbye, and close once the other end has said it too, where it does."""
+        self._parted = True
+        self._write(self._framing.goodbye(self._why))
+        if self._transport is not None:
+            if self._eof or self._framing.is_last:
+                self._transport.close()
+            elif self._framing.over:  # closed with something unread, the kernel would take back what was written
+                self._transport.write_eof()
+
+    def _read_at_the_end(self, data: bytes) -> None:
+        """Nothing of it counts any more but a goodbye. What comes before one is charged all the same."""
+        if not (self._framing.is_last or self._eof):
+            self._framing.receive(data)
+            self._account()
+            self._framing.replies(newest_only=True)
+            if self._framing.is_last and self._parted and self._transport is not None:
+                self._transport.close()
+
+    def _end_unless_held(self) -> None:
+        """Nothing more comes: take the last of it, and end, once nothing is held any more."""
+        if not self._held and self._eof:
+            self._take(self._framing.finish())
+            self._account()
+        if not self._held:
+            self.end()
+
+    def _cut_later(self, transport: asyncio.Transport) -> None:
+        """Read no more but a goodbye, and close it even when it does not take what there is for it."""
+        if self._framing.is_last:
+            transport.pause_reading()
+        elif not transport.is_reading():
+            transport.resume_reading()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._house.loop.call_later(LAST_WORDS_SEC, transport.abort)
+
+    def _orphaned(self) -> None:
+        """The process that connected has ended; who holds its socket now is not known. Its unit's end is one."""
+        self._house.loop.remove_reader(self._pidfd)
+        self._timer = self._timer or self._house.loop.call_later(ORPHAN_SEC, self._disown)
+
+    def _disown(self) -> None:
+        self._timer = None
+        if not (self._eof or self._ending):
+            if self._transport is not None:
+                self._transport.pause_reading()
+            self.eof_received()

@@ -1,0 +1,176 @@
+"""From a publisher to the queues of those who subscribed: routes, queue groups, full queues, kept values."""
+
+from __future__ import annotations
+
+from aurora.link.envelope import deliver, opening
+from aurora.link.queue import AtBound
+from aurora.link.refusal import Code, LinkError
+from aurora.link.retained import HUB, Retained, RetainedStore
+from aurora.link.session import NO_ROUTES, Client, Core, Group, Route, Subscription, Waiting
+from aurora.link.topics import Index
+
+__all__ = ["Publishing"]
+
+
+class Publishing:
+    """Subscriptions and what is delivered to them.
+
+    Order: a publisher's messages of one topic reach each subscriber in the order in which they came.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self.index: Index[Subscription | Group] = Index(
+            core.bounds.matches_cached_max, core.bounds.matches_cached_max_subscribers
+        )
+        self.retained = RetainedStore(core.bounds)
+        self.epoch = 0
+        """Routes of another epoch are void."""
+        self._groups: dict[tuple[str, str], Group] = {}
+
+    # --- subscriptions ------------------------------------------------------------------------------------
+
+    def add(self, subscription: Subscription) -> None:
+        """Deliver to it from now on, and what is kept at once (but not to one of a group)."""
+        self.epoch += 1
+        if subscription.group:
+            key = (subscription.pattern, subscription.group)
+            group = self._groups.setdefault(key, Group(subscription.pattern))
+            group.members.append(subscription)
+            self.index.add(subscription.pattern, group)
+            return
+        self.index.add(subscription.pattern, subscription)
+        for kept in self.retained.match(subscription.pattern):
+            begun = opening("pub", kept.sender, topic=kept.topic, more='"retained":true,')
+            line = deliver(begun, b'%d,"data":' % kept.wall_msec, kept.data)
+            self.put(subscription, line, kept.topic, None)
+
+    def remove(self, subscription: Subscription) -> None:
+        """Deliver nothing more to it; what its queue holds may still be read."""
+        self.epoch += 1
+        group = self._groups.get((subscription.pattern, subscription.group)) if subscription.group else None
+        if group is None:
+            self.index.remove(subscription.pattern, subscription)
+        else:
+            group.members.remove(subscription)
+            if not group.members:
+                del self._groups[subscription.pattern, subscription.group]
+                self.index.remove(subscription.pattern, group)
+
+    # --- messages -----------------------------------------------------------------------------------------
+
+    def route(self, client: Client, topic: str) -> Route:
+        """Where messages of an allowed and checked topic go; remembered for the client's peer."""
+        found = client.routes.get(topic)
+        if found is None or found.epoch != self.epoch:
+            found = Route(self.epoch, topic, client.peer.name, self.index.match(topic))
+            self.remember(client, topic, found)
+        return found
+
+    def remember(self, client: Client, key: bytes | str, route: Route) -> None:
+        """Find it under `key` the next time."""
+        routes, bounds = client.routes, self._core.bounds
+        if routes is NO_ROUTES:
+            return
+        routes.subscribers += len(route.plain)
+        if len(routes) >= bounds.routes_of_one_max or routes.subscribers > bounds.routes_of_one_max_subscribers:
+            routes.clear()
+            routes.subscribers = len(route.plain)
+        routes[key] = route
+
+    def deliver(self, route: Route, data: bytes, publisher: Client | None) -> None:
+        """Put a message into the queues of all that the route names."""
+        line = b"".join((route.begun, self._core.stamped, data, b"}\n"))
+        topic = route.topic
+        for put, subscription in route.plain:
+            if not put(line, topic):
+                self._overflow(subscription, line, topic, publisher)
+        for group in route.groups:
+            self.put(group.choose(len(line)), line, topic, publisher)
+
+    def publish(self, sender: str, topic: str, data: bytes, *, retain: bool = False) -> None:
+        """For the hub itself, and for those who are gone: no queue is waited for. LinkError as of `keep`."""
+        if retain:
+            self.keep(sender, topic, data)
+        self.deliver(Route(self.epoch, topic, sender, self.index.match(topic)), data, None)
+
+    def keep(self, sender: str, topic: str, data: bytes) -> None:
+        """Keep the value for later subscribers; null removes it. LinkError at a bound."""
+        if data.strip() == b"null":
+            self.retained.remove(topic)
+            return
+        wall = self._core.wall_msec
+        self.retained.keep(Retained(topic=topic, data=data, sender=sender, wall_msec=wall))
+
+    def tell(self, topic: str, data: bytes, *, retain: bool = True) -> None:
+        """Something of the hub's own, below $sys."""
+        self.publish(HUB, topic, data, retain=retain)
+
+    # --- full queues --------------------------------------------------------------------------------------
+
+    def put(self, subscription: Subscription, line: bytes, topic: str, publisher: Client | None) -> None:
+        """One message into one queue, with what was declared for when it is full."""
+        if not subscription.queue.put(line, topic):
+            self._overflow(subscription, line, topic, publisher)
+
+    def _overflow(self, subscription: Subscription, line: bytes, topic: str, publisher: Client | None) -> None:
+        queue = subscription.queue
+        core = self._core
+        may_wait = queue.at_bound is AtBound.BLOCK and len(line) <= queue.max_bytes
+        if may_wait and publisher is not None and self._begins_to_wait(publisher, len(line)):
+            waiting = Waiting(line, topic, publisher)
+            subscription.waiting.append(waiting)
+            queue.hold(held=True)
+            due = core.now_msec + core.bounds.block_max_msec
+            waiting.timer = core.timers.at(due, lambda: self._give_up(subscription, waiting))
+            return
+        queue.dropped += 1
+        core.dropped += 1
+        if queue.at_bound is AtBound.DISCONNECT:
+            why = f"its queue for {subscription.pattern!r} is full"
+            core.end(subscription.client, LinkError(Code.SLOW, "keep the connection", why, remedy="to read faster"))
+
+    @staticmethod
+    def _begins_to_wait(publisher: Client, size: int) -> bool:
+        """Charge its message, once for all queues that it waits for; False when there is no room for that."""
+        if not publisher.waits:
+            if not publisher.budget.has_room(size):
+                return False
+            publisher.budget.used += size
+            publisher.waiting_bytes = size
+        publisher.waits += 1
+        return True
+
+    def pump(self, subscription: Subscription) -> None:
+        """Let in what waits, as far as there is room now."""
+        queue = subscription.queue
+        queue.hold(held=False)
+        while subscription.waiting:
+            waiting = subscription.waiting[0]
+            if not queue.put(waiting.line, waiting.topic):
+                queue.hold(held=True)
+                return
+            del subscription.waiting[0]
+            self._no_longer_waits(waiting)
+
+    def release(self, subscription: Subscription) -> None:
+        """Nobody waits for it any more: it is gone."""
+        while subscription.waiting:
+            self._no_longer_waits(subscription.waiting.pop(0))
+
+    def _no_longer_waits(self, waiting: Waiting) -> None:
+        self._core.timers.cancel(waiting.timer)
+        waiting.publisher.waits -= 1
+        if not waiting.publisher.waits:
+            waiting.publisher.budget.give_back(waiting.publisher.waiting_bytes)
+            self._core.resumed[waiting.publisher] = None
+
+    def _give_up(self, subscription: Subscription, waiting: Waiting) -> None:
+        subscription.waiting.remove(waiting)
+        subscription.queue.dropped += 1
+        self._core.dropped += 1
+        self._no_longer_waits(waiting)
+        why = "a subscriber did not read in time, and is without this message"
+        error = LinkError(Code.SLOW, f"publish {waiting.topic!r}", why)
+        self._core.refuse(waiting.publisher, error, topic=waiting.topic)
+        self.pump(subscription)

@@ -1,0 +1,254 @@
+"""The hub at its listening sockets: who comes is identified, refused or taken in; what a turn brings is written once.
+
+A turn is one round of the event loop: all that is there is read and routed, then each client that has something to read
+is written to. When no client is connected for `idle_sec`, the server ends; whoever connects at that moment waits in the
+listening socket, which is systemd's, and is served by the next hub.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from aurora.link.connection import READ_BYTES, Connection
+from aurora.link.peer import Peer
+from aurora.link.refusal import Code, LinkError
+from aurora.link.router import Router
+from aurora.link.rules import ModuleRules
+from aurora.link.session import Client
+from aurora.link.ways import Way
+
+__all__ = ["Server"]
+
+ACCEPTED_AT_ONCE = 64
+"""Connections taken in one turn; further ones wait in the listening socket."""
+ACCEPT_PAUSE_SEC = 1.0
+"""How long nobody is taken in when there are no file descriptors left."""
+SEND_BYTES = 32 * 1024
+"""What the kernel keeps for one client that does not read (it takes twice as much memory), which is counted as the
+hub's memory."""
+RECEIVE_BYTES = 32 * 1024
+"""The same of what a client sends while the hub does not read, which over TCP is counted as the hub's, too. So that the
+kernel promises no more before a connection is taken in, aurora-link-websocket.socket has it as ReceiveBuffer=."""
+STOP_SEC = 5.0
+"""How long clients have to read what there is for them when the hub stops."""
+
+_log = logging.getLogger("aurora.link")
+
+
+class Server:
+    """All connections of the hub."""
+
+    def __init__(
+        self,
+        ways: Sequence[Way],
+        rules_of: Callable[[str], ModuleRules],
+        router: Router,
+        *,
+        idle_sec: float,
+        gated: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
+        """`rules_of` says what a module may do, by its name; it is asked when the module connects.
+
+        `gated` says where an approval is needed; it is asked then, and once in a while.
+        """
+        self.loop = asyncio.get_running_loop()
+        self.router = router
+        self.buffer = bytearray(READ_BYTES)
+        self.done = asyncio.Event()
+        """The server has ended."""
+        self.progress: Callable[[], None] = lambda: None
+        """Called again and again while much is to be done, between two things of which each takes little."""
+        router.approvals.record = lambda answer: _log.info("%s", answer)
+        self._ways = ways
+        self._rules_of = rules_of
+        self._gated = gated
+        self._idle_sec = idle_sec
+        self._connections: dict[Client, Connection] = {}
+        self._joining: set[asyncio.Task[None]] = set()
+        """Of connections that have no transport yet; each takes a turn or two."""
+        self._writing: dict[Connection, None] = {}
+        self._turned = False
+        self._stopping = False
+        self._idle: asyncio.TimerHandle | None = None
+        self._due: asyncio.TimerHandle | None = None
+        self._due_msec: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def start(self) -> None:
+        """Take connections in."""
+        for way in self._ways:
+            way.listener.setblocking(False)
+            self.loop.add_reader(way.listener, self._accept, way)
+        self._maybe_idle()
+
+    def stop(self) -> None:
+        """Take no more connections in, and end those that there are once they have read what there is for them."""
+        if self._stopping:
+            return
+        self._stopping = True
+        for way in self._ways:
+            self.loop.remove_reader(way.listener)
+        if not self._connections:
+            self.done.set()
+            return
+        self.turn()
+        for connection in list(self._connections.values()):
+            connection.end()
+        self.loop.call_later(STOP_SEC, self.done.set)
+
+    def look_around(self, goes_on: Callable[[Peer], bool]) -> None:
+        """Once in a while: end connections of runs that do not go on, and those whose other end does not answer."""
+        self.turn()
+        self.router.gate(self._gated())
+        self.router.keeping.look()
+        now = self.loop.time()
+        runs: dict[Peer, bool] = {}
+        for client, connection in list(self._connections.items()):
+            peer = client.peer
+            if peer not in runs:
+                runs[peer] = goes_on(peer)
+            if not runs[peer]:
+                why = f"this run of {peer.name} is over"
+                self.router.end(client, LinkError(Code.ENDED, "keep the connection", why))
+            elif not connection.look(now):
+                self.router.end(client, LinkError(Code.SILENT, "keep the connection", "it answers no ping"))
+
+    # --- for connections ----------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Something happens: set the clock, and see at the end of the turn what came of it."""
+        self.progress()
+        if not self._turned:
+            self._turned = True
+            self.router.clock(int(self.loop.time() * 1000), int(time.time() * 1000))
+            self.loop.call_soon(self._finish_turn)
+
+    def do(self, act: Callable[[], None]) -> None:
+        """Something that happened elsewhere, as a thing of this turn."""
+        self.turn()
+        act()
+
+    def write_later(self, connection: Connection) -> None:
+        """Write for it at the end of the turn."""
+        self._writing[connection] = None
+        self.turn()
+
+    def lost(self, connection: Connection) -> None:
+        """The connection is gone."""
+        self.turn()
+        self._writing.pop(connection, None)
+        if self._connections.pop(connection.client, None) is not None:
+            self.router.disconnect(connection.client)
+        self._maybe_idle()
+
+    # --- turns --------------------------------------------------------------------------------------------
+
+    def _finish_turn(self) -> None:
+        self._turned = False
+        router, connections = self.router, self._connections
+        router.run()
+        busy = True
+        while busy:
+            resumed, ready, ending = router.resumed(), router.ready(), router.ending()
+            for client in resumed:
+                if client in connections:
+                    connections[client].go_on()
+            for client, error in ending:
+                if client in connections:
+                    connections[client].end(error.code)
+            writing, self._writing = self._writing, {}
+            writing |= dict.fromkeys(connections[client] for client in ready if client in connections)
+            for connection in writing:
+                self.progress()
+                connection.write_out()
+            busy = bool(resumed or ending or writing)
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due_msec = self.router.next_msec()
+        if due_msec != self._due_msec:
+            if self._due is not None:
+                self._due.cancel()
+            self._due_msec = due_msec
+            # A millisecond later, as the loop's clock has more digits.
+            self._due = None if due_msec is None else self.loop.call_at((due_msec + 1) / 1000, self._on_time)
+
+    def _on_time(self) -> None:
+        self._due_msec = None
+        self.turn()
+
+    # --- who comes and goes -------------------------------------------------------------------------------
+
+    def _accept(self, way: Way) -> None:
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                handle, _address = way.listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                _log.warning("cannot take a connection in: %s", error)
+                self.loop.remove_reader(way.listener)
+                self.loop.call_later(ACCEPT_PAUSE_SEC, self._accept_again, way)
+                return
+            self._admit(handle, way)
+
+    def _accept_again(self, way: Way) -> None:
+        if not self._stopping:
+            self.loop.add_reader(way.listener, self._accept, way)
+
+    def _admit(self, handle: socket.socket, way: Way) -> None:
+        self.turn()
+        handle.setblocking(False)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        pidfd = -1
+        try:
+            peer, pidfd = way.identify(handle)
+            if peer.module:
+                self.router.gate(self._gated())
+                self.router.learn(peer.module, self._rules_of(peer.module))
+            client = self.router.connect(peer)
+        except LinkError as error:
+            _log.info("%s", error)
+            way.turn_away(handle, error)
+            if pidfd >= 0:
+                os.close(pidfd)
+            return
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+        connection = self._connections[client] = Connection(self, client, pidfd, way.framing())
+        task = self.loop.create_task(self._join(connection, handle))
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
+
+    async def _join(self, connection: Connection, handle: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: connection, handle)
+        except OSError as error:
+            _log.warning("cannot talk with %s: %s", connection.client.peer.name, error)
+            handle.close()
+            connection.let_go()
+            self.lost(connection)
+
+    def _maybe_idle(self) -> None:
+        if self._connections:
+            return
+        if self._stopping:
+            self.done.set()
+        elif self._idle is None:
+            self._idle = self.loop.call_later(self._idle_sec, self._leave)
+
+    def _leave(self) -> None:
+        self._idle = None
+        for way in self._ways:
+            self._accept(way)  # whoever came since the loop last looked
+        if not self._connections:
+            self.stop()
