@@ -205,6 +205,11 @@ class Paths:
         return self.runtime / "safe-state"
 
     @property
+    def repeated(self) -> Path:
+        """Modules whose last failure was like the one before it: one file a module, which holds systemd's result."""
+        return self.runtime / "repeated"
+
+    @property
     def lock(self) -> Path:
         """Held while something is being changed, so that two commands never interleave."""
         return self.runtime / "lock"

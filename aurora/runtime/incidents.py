@@ -2,7 +2,8 @@
 
 One file a module, a line of JSON for each incident, oldest first. At the bound the oldest goes. A failure that has
 the cause of the one before it replaces it and counts, so that a module that fails for ever keeps its older incidents,
-and is not written down more often than every WRITE_EVERY_USEC: systemd's NRestarts counts all of them.
+and is not written down more often than every WRITE_EVERY_USEC: systemd's NRestarts counts all of them. Nor is it looked
+at more often: `hold_back` leaves a note, by which aurora-incident@.service ends before it starts any Python.
 """
 
 from __future__ import annotations
@@ -14,12 +15,19 @@ from aurora.host.files import write_atomic
 from aurora.paths import Paths
 from aurora.runtime.evidence import EVIDENCE_MAX_BYTES, Evidence, evidence_from_json, evidence_to_bytes
 
-__all__ = ["INCIDENTS_MAX", "WRITE_EVERY_USEC", "forget_incidents", "read_incidents", "remember_incident"]
+__all__ = [
+    "INCIDENTS_MAX",
+    "WRITE_EVERY_USEC",
+    "forget_incidents",
+    "hold_back",
+    "read_incidents",
+    "remember_incident",
+]
 
 INCIDENTS_MAX = 20
 """Incidents that are kept of one module."""
 WRITE_EVERY_USEC = 10_000_000
-"""Equal failures are written down at most this often."""
+"""Equal failures are written down at most this often. Also in units/aurora-incident@.service, as seconds."""
 READERS = "systemd-journal"
 """Log lines are in it: who may read the journal may read it."""
 FILE_MAX_BYTES = INCIDENTS_MAX * EVIDENCE_MAX_BYTES
@@ -66,7 +74,16 @@ def remember_incident(paths: Paths, evidence: Evidence) -> bool:
     return True
 
 
+def hold_back(paths: Paths, evidence: Evidence) -> None:
+    """Have failures with the same result passed over for WRITE_EVERY_USEC, as long as systemd tries again by itself.
+
+    For a failure with the cause of the one before it: those that follow at once will hardly have another. HostError
+    when it cannot be noted.
+    """
+    write_atomic(paths.repeated / evidence.module, f"{evidence.result}\n".encode(), durable=False)
+
+
 def forget_incidents(paths: Paths, module: str) -> None:
     """Remove what is known of a module that is purged."""
-    for file in (paths.incidents / module, paths.safe_runs / module):
+    for file in (paths.incidents / module, paths.safe_runs / module, paths.repeated / module):
         file.unlink(missing_ok=True)

@@ -6,7 +6,8 @@ from aurora.errors import AuroraError
 from aurora.host.show import show_units
 from aurora.names import unit_name
 from aurora.paths import Paths
-from aurora.runtime.incidents import read_incidents, remember_incident
+from aurora.runtime.given import read_given
+from aurora.runtime.incidents import hold_back, read_incidents, remember_incident
 from aurora.runtime.records import read_record
 from aurora.runtime.safe_request import request_safe_state
 from aurora.runtime.witness import Failure, witness
@@ -33,11 +34,22 @@ def record_incident(paths: Paths, instance: str, failure: Failure) -> str:
     try:
         if not failure.result and not dot and _recorded(paths, name):
             return "; ".join(done)
-        if remember_incident(paths, witness(paths, record, failure, safe_state=bool(dot))):
+        evidence = witness(paths, record, failure, safe_state=bool(dot))
+        written = remember_incident(paths, evidence)
+        if written:
             done.append(f"recorded; auroractl why {name} explains it")
+        repeated = not written or read_incidents(paths, name)[-1].times > 1
+        if repeated and not (dot or evidence.gave_up or _needs_each_failure(paths, name)):
+            hold_back(paths, evidence)
     except AuroraError as error:
         done.append(f"the incident could not be recorded: {error}")
     return "; ".join(done)
+
+
+def _needs_each_failure(paths: Paths, name: str) -> bool:
+    """Whether each failure must be looked at, as it may call for a safe state."""
+    given = read_given(paths, name)
+    return given is None or given.has_safe_state
 
 
 def _recorded(paths: Paths, name: str) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from aurora.host import journal
 from aurora.runtime import recorder, why, witness
 from aurora.runtime.cause import CauseKind
+from aurora.runtime.given import Given
 from aurora.runtime.incidents import read_incidents, remember_incident
 from aurora.runtime.install import install_folder, remove
 from aurora.runtime.recorder import record_incident
@@ -152,6 +153,31 @@ def test_a_failure_is_recorded_and_purged_with_its_module(rig: Rig, unit: dict[s
     assert len(read_incidents(rig.paths, "hello")) == 1
     remove(rig.paths, rig.systemd, "hello", purge=True)
     assert read_incidents(rig.paths, "hello") == []
+
+
+def failing_again(rig: Rig, unit: dict[str, str]) -> str:
+    """What is noted after a module has failed twice at once in the same way, and is tried again."""
+    unit |= {"ActiveState": "activating", "NRestarts": "3"}
+    for run in (RUN, "cd" * 16):
+        record_incident(rig.paths, "hello", Failure(run, "exit-code", "exited", "7"))
+    try:
+        return (rig.paths.repeated / "hello").read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def test_failures_like_the_one_before_are_held_back(rig: Rig, unit: dict[str, str]) -> None:
+    assert failing_again(rig, unit) == "exit-code\n"
+    remove(rig.paths, rig.systemd, "hello", purge=True)
+    assert list(rig.paths.repeated.iterdir()) == []
+
+
+def test_no_failure_of_a_module_with_a_safe_state_is_held_back(
+    rig: Rig, unit: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = Given("1.0", {"restart": "always"}, has_safe_state=True)
+    monkeypatch.setattr(recorder, "read_given", lambda _paths, _name: given)
+    assert failing_again(rig, unit) == ""
 
 
 def test_a_failure_that_is_recorded_is_not_looked_into_again(
