@@ -160,6 +160,11 @@ class Paths:
         return self.updates / "modules"
 
     @property
+    def snapshots(self) -> Path:
+        """Copies of modules' state while an update is tried: one folder for the update, in it one for each module."""
+        return self.state / "snapshots"
+
+    @property
     def volumes(self) -> Path:
         """Disk images of directories that have a budget: DIRECTORY/PARENT/NAME.ext4 (`aurora.plan.volume`)."""
         return self.state / "volumes"
@@ -203,6 +208,11 @@ class Paths:
     def safe_decisions(self) -> Path:
         """For which run of a module its safe state was started: one file a module, and the lock of each."""
         return self.runtime / "safe-state"
+
+    @property
+    def snapshots_lock(self) -> Path:
+        """Held while a module's state is copied or put back, by the program that copies, too."""
+        return self.runtime / "snapshots.lock"
 
     @property
     def repeated(self) -> Path:

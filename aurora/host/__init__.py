@@ -13,6 +13,7 @@ observe   a process and its cgroup    mounts    /proc/PID/mountinfo
 survey    what the machine has        syscalls  names and groups of system calls
 ports     ports that may be bound, as a program
 audit     the kernel's audit records as they come
+snapshot  copies of folders, and back
 volume    images of file systems       space     what is mounted, and what it holds
 dpkg      what dpkg says of a package   caller    who called us: root? and how it ends us
 """

@@ -41,12 +41,18 @@ def image_bytes(image: Path) -> int | None:
 
 
 def stored_bytes(folder: Path) -> int:
-    """What the files and folders below `folder` take on a volume, each in whole blocks, holes left out."""
+    """What the files and folders below `folder` take on a volume, each in whole blocks, holes left out.
+
+    What goes meanwhile does not count.
+    """
     total = 0
     try:
         for below, folders, files in os.walk(folder):
             for name in (*folders, *files):
-                info = Path(below, name).lstat()
+                try:
+                    info = Path(below, name).lstat()
+                except FileNotFoundError:
+                    continue
                 size_bytes = min(info.st_size, info.st_blocks * 512) if info.st_nlink == 1 else info.st_blocks * 512
                 total += -(-size_bytes // _BLOCK_BYTES) * _BLOCK_BYTES
     except OSError as error:

@@ -196,6 +196,12 @@ def _safe_state(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Con
         yield Conflict("safe_state.module", "it is the module itself, which has just failed", "another module")
 
 
+def _snapshot(manifest: Manifest, _declared: AbstractSet[str]) -> Iterator[Conflict]:
+    if manifest.update.snapshot and not manifest.directories.state:
+        why = "it has no effect where the module has no state directory"
+        yield Conflict("update.snapshot", why, "leaving it out, or state = true below [directories]")
+
+
 def _update(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
     for key in ("update.restarts_max", "update.memory_growth"):
         if key in declared and manifest.update.window_usec == 0:
@@ -248,6 +254,7 @@ _CHECKS: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_growth, _GROWTH),
     (_give_up, _RESTART),
     (_update, ("module.kind", "restart.policy", "update.window", "update.restarts_max", "update.memory_growth")),
+    (_snapshot, ("update.snapshot", "directories.state")),
     (_link, ("link.publish", "link.durable", "link.retained", *_DURABLE)),
     (_safe_state, ("module.name", "safe_state.command", "safe_state.module")),
 )

@@ -259,5 +259,17 @@ LIFE: tuple[Key, ...] = (
         example='["run.py", "--check"]',
         bound="as module.entry",
     ),
+    Key(
+        table="update",
+        name="snapshot",
+        type=TomlType.BOOLEAN,
+        convert=values.boolean,
+        default=False,
+        doc="Copies the module's state directory before a new version is tried, and puts the copy back with the version"
+        " before. The module is down meanwhile, and the disk needs room for the copy. What the new version stored is"
+        " lost then, and what the module says on AuroraLink is not taken back. Once the new version is confirmed, the"
+        " copy is gone.",
+        example="true",
+    ),
 )
 """[start], [stop], [watchdog], [restart], [schedule], [order], [safe_state] and [update]."""

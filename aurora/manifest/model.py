@@ -192,6 +192,8 @@ class Update:
     """How much more memory it may hold than the version before."""
     check: tuple[str, ...] | None
     """A program and its arguments, as `Manifest.entry`, that must end well; None: none."""
+    snapshot: bool
+    """Whether the module's state is copied before, and put back with the version before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -241,6 +241,7 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
             restarts_max=values["update.restarts_max"],
             memory_growth_bytes=values["update.memory_growth"],
             check=values["update.check"],
+            snapshot=values["update.snapshot"],
         ),
         order=Order(after=values["order.after"], requires=values["order.requires"]),
         directories=Directories(

@@ -21,6 +21,8 @@ What holds at every moment, also after a kill or a power cut at any moment:
     3  A version that was tried and not confirmed is refused from then on (refuse comes before anything else in
        rolling back) and is not tried again but by its owner's own command.
     4  Doing an interrupted or ended update again is as good as doing it at once.
+    5  The version before never runs on what the new one made of its state, where that was to be kept (keep state, put
+       state back): the copy is whole before the new version is active, and gone before the other runs again.
 
 tests/unit/plan/test_update.py walks through every order of act, failure, crash and retry that there is.
 """
@@ -87,6 +89,12 @@ class Act(StrEnum):
     """Copy each new version into an idle slot, whole and durable."""
     DROP = "drop"
     """Let what was staged go; where dpkg has some of it already, refuse all: it would come without the rest."""
+    KEEP_STATE = "keep state"
+    """Stop those whose state is to be kept, and copy it, whole and durable."""
+    PUT_STATE_BACK = "put state back"
+    """Stop those of whose state there is a whole copy, put that back, and let the copy go."""
+    DROP_STATE = "drop state"
+    """Let the copies go."""
     SWAP = "swap"
     """Make each new version the active one: one rename a module."""
     SWAP_BACK = "swap back"
@@ -103,6 +111,7 @@ class Act(StrEnum):
 
 UNDO: Mapping[Act, Act] = {
     Act.STAGE: Act.DROP,
+    Act.KEEP_STATE: Act.PUT_STATE_BACK,
     Act.SWAP: Act.SWAP_BACK,
     Act.SWAP_BACK: Act.SWAP,
     Act.RESTART: Act.RESTART,
@@ -122,9 +131,11 @@ class Course:
 
 COURSES: Mapping[State, Course] = {
     State.STAGED: Course(acts=(Act.STAGE,), then=State.TRYING),
-    State.TRYING: Course(acts=(Act.SWAP, Act.RESTART, Act.OBSERVE), then=State.CONFIRMED),
-    State.CONFIRMED: Course(acts=(Act.KEEP,), then=State.NONE),
-    State.ROLLING_BACK: Course(acts=(Act.REFUSE, Act.SWAP_BACK, Act.RESTART, Act.OBSERVE), then=State.NONE),
+    State.TRYING: Course(acts=(Act.KEEP_STATE, Act.SWAP, Act.RESTART, Act.OBSERVE), then=State.CONFIRMED),
+    State.CONFIRMED: Course(acts=(Act.KEEP, Act.DROP_STATE), then=State.NONE),
+    State.ROLLING_BACK: Course(
+        acts=(Act.REFUSE, Act.SWAP_BACK, Act.PUT_STATE_BACK, Act.RESTART, Act.OBSERVE), then=State.NONE
+    ),
 }
 """Of each state, for as long as all goes well. When an act fails, what follows is what whoever finds it would do.
 
@@ -192,6 +203,8 @@ class Move:
     """What was staged of it."""
     permissions: tuple[str, ...] = ()
     """What it may newly do, in words."""
+    snapshot: bool = False
+    """Whether its state is copied before, and put back when the version before is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

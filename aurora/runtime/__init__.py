@@ -15,6 +15,7 @@ readback     all that was read about one module         verdict     a row, and h
 kernel       what the kernel shows of a directive       mounted     what its table of mounts shows
 held         what systemd holds of it                ports       how it stays held to its ports
 budgets      what the kernel shows of disk budgets   volumes     directories with a budget
+snapshots    copies of state while an update is tried
 safe_request when a module's safe state runs            safe_state  how it does       saferuns  when it last did
 update       what an owner does with versions       transaction  one, carried to its end
 updates      transactions and versions, on disk     watch        looking at a module for a time

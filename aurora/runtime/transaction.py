@@ -35,6 +35,7 @@ from aurora.runtime.folders import Planner, owner_file, read_module
 from aurora.runtime.packages import behind
 from aurora.runtime.reconcile import raise_failures, take_steps
 from aurora.runtime.records import read_record, require
+from aurora.runtime.snapshots import drop_state, keep_state, put_state_back
 from aurora.runtime.updates import (
     RefusedVersion,
     open_transaction,
@@ -147,6 +148,9 @@ class Carrier:
         quick = {
             Act.STAGE: self._do_stage,
             Act.DROP: self._drop,
+            Act.KEEP_STATE: self._keep_state,
+            Act.PUT_STATE_BACK: self._put_state_back,
+            Act.DROP_STATE: lambda: drop_state(self._paths, self.one),
             Act.SWAP: self._swap,
             Act.SWAP_BACK: self._swap,
             Act.RESTART: self._restart,
@@ -200,6 +204,20 @@ class Carrier:
             if folder not in (record and record.folder(self._paths), applied and applied.folder):
                 remove_tree(Path(folder))
 
+    def _keep_state(self) -> None:
+        begun_sec = time.monotonic()
+        for module in keep_state(self._paths, self._systemd, self.one):
+            self._tell(f"{module} is down, and its state is copied")
+        self._add_down(begun_sec)
+
+    def _put_state_back(self) -> None:
+        for module in put_state_back(self._paths, self._systemd, self.one):
+            self._tell(f"the state of {module} is as it was")
+
+    def _add_down(self, begun_sec: float) -> None:
+        down_usec = int((time.monotonic() - begun_sec) * 1_000_000)
+        self.one = replace(self.one, down_usec=self.one.down_usec + down_usec)
+
     def _swap(self) -> None:
         for module, version in moved(self.one, back=self._back).items():
             self._point(module, version)
@@ -231,9 +249,8 @@ class Carrier:
             steps.append(Step(action=action, module=name, plan=plan, before=None))
         begun_sec = time.monotonic()
         outcomes = take_steps(self._paths, self._systemd, steps, keep_failed=self._back) if steps else []
-        down_usec = int((time.monotonic() - begun_sec) * 1_000_000)
         if steps and not self._back:
-            self.one = replace(self.one, down_usec=down_usec)
+            self._add_down(begun_sec)
         raise_failures(outcomes)
 
     def _plans(self, *, up: frozenset[str]) -> dict[str, Plan]:

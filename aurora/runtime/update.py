@@ -35,6 +35,7 @@ from aurora.runtime.folders import Planner, folder_digest, owner_file, read_modu
 from aurora.runtime.install import check_orders, copy_to_slot, free_slot
 from aurora.runtime.permitted import permitted, permitted_now
 from aurora.runtime.records import Origin, Record, require
+from aurora.runtime.snapshots import check_room
 from aurora.runtime.transaction import Carrier, Tell, mark_begun, resume_open
 from aurora.runtime.updates import check_not_busy, next_id, open_transaction, read_known, write_known, write_transaction
 from aurora.runtime.watch import held_memory
@@ -235,8 +236,10 @@ def _begun(
                 memory_bytes=None if now is None else held_memory(paths, now),
                 written_bytes=one.written_bytes,
                 permissions=one.permissions,
+                snapshot=one.manifest.update.snapshot and record.name in running and running[record.name].active,
             )
         )
+    check_room(paths, [move.module for move in moves if move.snapshot])
     names = {move.module for move in moves}
     leaning = turned_round({name: plan.after for name, plan in plans.items()})
     longest_usec = max(one.manifest.update.window_usec for one in candidates)

@@ -26,6 +26,7 @@ __all__ = [
     "mount_units",
     "remove_directories",
     "remove_images",
+    "state_folder",
     "sweep_images",
     "unmount_all",
 ]
@@ -100,6 +101,17 @@ def remove_images(paths: Paths, name: str) -> None:
         for unfinished in image.parent.glob(f".{image.name}.*"):
             remove_tree(unfinished)
         remove_tree(_aside(paths.below(volume.place)))
+
+
+def state_folder(paths: Paths, systemd: Systemd, name: str, module: str) -> Path:
+    """Where the state of a module that is down is, its volume mounted if it has one; it may not be there.
+
+    `name` is `Identity.directory` of the module. HostError when it cannot be mounted.
+    """
+    volume = volume_at("state", name, 0)
+    if image_bytes(paths.below(volume.image)) is not None:
+        _mount(paths, systemd, volume, module)
+    return paths.below(volume.place)
 
 
 def sweep_images(paths: Paths) -> None:

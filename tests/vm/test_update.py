@@ -50,6 +50,22 @@ SILENT = dataclasses.replace(
 )
 CUT = dataclasses.replace(STEADY, version="5.0")
 
+KEEPER = Module(
+    name="keeper",
+    program="""#!/bin/sh
+echo 1 >>$STATE_DIRECTORY/who
+mkdir -m 700 $STATE_DIRECTORY/private
+echo up
+exec sleep infinity
+""",
+    more='[update]\nwindow = "5s"\nsnapshot = true\n[directories]\nstate = true\n',
+)
+SPOILER = dataclasses.replace(
+    KEEPER,
+    version="2.0",
+    program="#!/bin/sh\ncd $STATE_DIRECTORY; rmdir private; echo 2 >who; touch more; sync; sleep 1; exit 1\n",
+)
+
 PARCEL = Module(name="parcel", more='[update]\nwindow = "5s"\n')
 PAIR = (Module(name="left"), Module(name="right"))
 CHURN = f"""
@@ -152,6 +168,22 @@ def test_a_held_module_is_left_alone(core: Core) -> None:
     assert "auroractl update unhold steady" in done.stderr
     core.run("auroractl update unhold steady")
     assert core.invocations("steady") == before
+
+
+@pytest.mark.deadline(600)
+@pytest.mark.parametrize("budget", ["", '[limits]\nstate_max = "8M"\n'])
+def test_what_it_made_of_the_state_goes_with_it(core: Core, budget: str) -> None:
+    before, spoiler = (dataclasses.replace(one, more=one.more + budget) for one in (KEEPER, SPOILER))
+    core.install(before)
+    status, one = attempt(core, spoiler)
+    assert (status, one["end"]) == (70, "rolled back"), one
+    core.wait_for("keeper", ActiveState="active")
+    found = core.run("cd /var/lib/private/aurora/keeper; cat who; find . -printf '%P %m %s\\n' | sort").stdout
+    assert found.split("\n")[:2] == ["1", "1"], "the version before has gone on from where it was"
+    assert {line.split()[0] for line in found.splitlines() if "private" in line or "more" in line} == {"private"}
+    assert "private 700 " in found
+    assert core.run("ls -A /var/lib/aurora-core/snapshots").stdout == ""
+    core.run("auroractl remove --purge keeper")
 
 
 @pytest.mark.deadline(500)

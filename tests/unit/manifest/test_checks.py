@@ -195,6 +195,7 @@ def test_a_module_is_not_its_own_safe_state() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "why"),
     [
+        ("[update]\nsnapshot = true", "update.snapshot", "it has no effect where the module has no state directory"),
         ('[update]\nwindow = "0s"\nrestarts_max = 1', "update.restarts_max",
          "it has no effect where update.window is 0s"),
         ('[update]\nwindow = "0s"\nmemory_growth = "1M"', "update.memory_growth",

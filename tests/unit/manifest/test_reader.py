@@ -98,6 +98,7 @@ window = "5min"
 restarts_max = 1
 memory_growth = "8M"
 check = "check.py"
+snapshot = true
 
 [directories]
 state = true
@@ -147,7 +148,9 @@ FULL_MANIFEST = Manifest(
     schedule=NO_SCHEDULE,
     order=Order(after=("clock",), requires=("broker", "store")),
     safe_state=SafeState(command=("run.py", "--safe"), module=None),
-    update=Update(window_usec=300 * SECOND, restarts_max=1, memory_growth_bytes=8 << 20, check=("check.py",)),
+    update=Update(
+        window_usec=300 * SECOND, restarts_max=1, memory_growth_bytes=8 << 20, check=("check.py",), snapshot=True
+    ),
     directories=Directories(state=True, cache=True, logs=True, runtime=True),
     sandbox=Sandbox(policy="network", grants=("network.loopback", "device:/dev/ttyUSB0")),
 )
@@ -187,7 +190,7 @@ SMALL_MANIFEST = Manifest(
     schedule=NO_SCHEDULE,
     order=Order(after=(), requires=()),
     safe_state=SafeState(command=None, module=None),
-    update=Update(window_usec=60 * SECOND, restarts_max=0, memory_growth_bytes=16 << 20, check=None),
+    update=Update(window_usec=60 * SECOND, restarts_max=0, memory_growth_bytes=16 << 20, check=None, snapshot=False),
     directories=Directories(state=False, cache=False, logs=False, runtime=False),
     sandbox=Sandbox(policy="strict", grants=()),
 )

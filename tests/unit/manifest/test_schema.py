@@ -109,6 +109,7 @@ CHANGES = {
     "update.restarts_max": "3",
     "update.memory_growth": '"1M"',
     "update.check": '["run.py", "--check"]',
+    "update.snapshot": "true",
     "directories.state": "true",
     "directories.cache": "true",
     "directories.logs": "true",
@@ -130,6 +131,7 @@ NEEDS = {
     "watchdog.timeout": {"start.readiness"},
     "restart.give_up_within": {"restart.give_up_after"},
     "limits.state_max": {"directories.state"},
+    "update.snapshot": {"directories.state"},
     "limits.cache_max": {"directories.cache"},
     "limits.logs_max": {"directories.logs"},
     "module.kind": {"restart.policy"},  # its default depends on the kind

@@ -302,7 +302,7 @@ THOUGHT_OF = """
     directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants sandbox.exposure_max
     safe_state.command safe_state.module link.publish link.subscribe link.request link.serve
     link.durable link.durable_size_max link.durable_age_max link.durable_full link.retained
-    update.window update.restarts_max update.memory_growth update.check
+    update.window update.restarts_max update.memory_growth update.check update.snapshot
 """
 
 

@@ -36,9 +36,9 @@ from aurora.plan.update import (
 
 OLD, NEW, BROKEN = "old", "new", "half written"
 MODULES = 2
-EACH = frozenset({Act.STAGE, Act.DROP, Act.SWAP, Act.SWAP_BACK})
+EACH = frozenset({Act.STAGE, Act.DROP, Act.KEEP_STATE, Act.PUT_STATE_BACK, Act.DROP_STATE, Act.SWAP, Act.SWAP_BACK})
 """Acts that are done module by module, with a kill possible between any two; stage also amid one."""
-MAY_FAIL = frozenset({Act.STAGE, Act.SWAP, Act.RESTART, Act.OBSERVE})
+MAY_FAIL = frozenset({Act.STAGE, Act.KEEP_STATE, Act.SWAP, Act.RESTART, Act.OBSERVE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,12 @@ class World:
     """The slot that was active when the transaction was begun."""
     running: tuple[str, ...] = (OLD,) * MODULES
     """Of each module the version that runs; empty when none does."""
+    stored: tuple[str, ...] = (OLD,) * MODULES
+    """Of each module the version that its state was last made by."""
+    copies: tuple[str, ...] = ("",) * MODULES
+    """Of each module the copy of its state, if there is one: only a whole one is seen."""
+    mixed: bool = False
+    """Whether the old version has run on what another one made of its state."""
     refused: frozenset[str] = frozenset()
     tried: int = 0
     """How often the new version was tried since it is refused, and by whom: 1 its owner, 2 nobody."""
@@ -91,13 +97,31 @@ def done(world: World, act: Act, at: int) -> World:
         return replace(world, slots=put(world.slots, at, put(world.slots[at], idle, content)))
     if act in (Act.SWAP, Act.SWAP_BACK):
         return replace(world, active=put(world.active, at, idle if act is Act.SWAP else world.before))
+    if act is Act.KEEP_STATE:
+        kept = put(world.copies, at, world.stored[at])
+        return replace(world, running=put(world.running, at, ""), copies=kept)
+    if act is Act.PUT_STATE_BACK:
+        if not world.copies[at]:
+            return world
+        stored = put(world.stored, at, world.copies[at])
+        return replace(world, running=put(world.running, at, ""), stored=stored, copies=put(world.copies, at, ""))
+    if act is Act.DROP_STATE:
+        return replace(world, copies=put(world.copies, at, ""))
     if act is Act.RESTART:
-        return replace(world, running=world.versions)
+        return started(world)
     if act is Act.REFUSE:
         return replace(world, refused=world.refused | {NEW})
     if act is Act.KEEP:
         return replace(world, refused=world.refused - {NEW})
     return world
+
+
+def started(world: World) -> World:
+    """What counts runs, and stores."""
+    pairs = list(zip(world.versions, world.stored, strict=True))
+    mixed = world.mixed or any(version == OLD != stored for version, stored in pairs)
+    stored = tuple(NEW if version == NEW else was for version, was in pairs)
+    return replace(world, running=world.versions, stored=stored, mixed=mixed)
 
 
 def stepping(world: World) -> World:
@@ -126,8 +150,13 @@ def nexts(world: World) -> Iterator[tuple[str, World]]:
             if act is Act.STAGE:
                 half = put(world.slots, at, put(world.slots[at], 1 - world.before, BROKEN))
                 yield "kill amid stage", replace(world, slots=half, pending=None)
+            if act is Act.KEEP_STATE:
+                yield "kill amid keep state", replace(world, running=put(world.running, at, ""), pending=None)
+            if act is Act.PUT_STATE_BACK and world.copies[at]:
+                broken = put(world.stored, at, BROKEN)
+                yield "kill amid put state back", replace(world, stored=broken, pending=None)
             if act is Act.RESTART:
-                yield "kill amid restart", replace(world, running=("",) * MODULES, pending=None)
+                yield "kill amid restart", replace(started(world), running=("",) * MODULES, pending=None)
             if act in MAY_FAIL and world.state in (State.STAGED, State.TRYING):
                 yield f"{act} {at} fails", found_so(world)
             if act in (Act.RESTART, Act.OBSERVE) and world.state is State.ROLLING_BACK:
@@ -145,7 +174,7 @@ def nexts(world: World) -> Iterator[tuple[str, World]]:
     if world.pending is None:
         yield "power cut", replace(world, running=("",) * MODULES)
         if world.state is State.NONE:
-            yield "start what counts", replace(world, running=world.versions)
+            yield "start what counts", started(world)
     else:
         yield "power cut", replace(world, running=("",) * MODULES, pending=None)
 
@@ -217,6 +246,15 @@ def test_every_interruption_ends_in_one_of_the_two_with_no_more_than_resuming(
             assert NEW in now.refused
 
 
+def test_no_version_runs_on_what_another_one_made_of_its_state(worlds: dict[World, list[tuple[str, World]]]) -> None:
+    assert any(world.stored == (BROKEN, NEW) for world in worlds), "it was interrupted while it was put back"
+    for world in worlds:
+        assert not world.mixed, world
+        if world.state is State.NONE:
+            assert world.stored == world.versions, world
+            assert world.copies == ("",) * MODULES, world
+
+
 def test_a_refused_version_is_never_tried_by_itself(worlds: dict[World, list[tuple[str, World]]]) -> None:
     assert any(world.tried == 1 for world in worlds), "its owner did try it again"
     assert not any(world.tried == 2 for world in worlds)
@@ -244,11 +282,21 @@ def test_every_act_that_changes_what_counts_has_its_undo() -> None:
     assert done(staged, UNDO[Act.STAGE], 0) == one
     swapped = done(staged, Act.SWAP, 0)
     assert done(swapped, UNDO[Act.SWAP], 0) == staged
+    down = replace(staged, running=("", OLD))
+    assert done(done(staged, Act.KEEP_STATE, 0), UNDO[Act.KEEP_STATE], 0) == down
     assert done(done(swapped, UNDO[Act.SWAP], 0), UNDO[Act.SWAP_BACK], 0) == swapped
-    restarted = done(swapped, Act.RESTART, -1)
-    assert restarted.running == (NEW, OLD)
-    assert done(done(restarted, UNDO[Act.SWAP], 0), UNDO[Act.RESTART], -1) == staged
-    assert {act for act in Act if act not in UNDO} == {Act.DROP, Act.OBSERVE, Act.REFUSE, Act.KEEP}
+    restarted = done(done(done(staged, Act.KEEP_STATE, 0), Act.SWAP, 0), Act.RESTART, -1)
+    assert (restarted.running, restarted.stored) == ((NEW, OLD), (NEW, OLD))
+    back = done(done(restarted, UNDO[Act.SWAP], 0), UNDO[Act.KEEP_STATE], 0)
+    assert done(back, UNDO[Act.RESTART], -1) == staged
+    assert {act for act in Act if act not in UNDO} == {
+        Act.DROP,
+        Act.PUT_STATE_BACK,
+        Act.DROP_STATE,
+        Act.OBSERVE,
+        Act.REFUSE,
+        Act.KEEP,
+    }
 
 
 # The transaction's file

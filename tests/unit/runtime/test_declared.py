@@ -42,6 +42,7 @@ NO_ROW = {
         ("link.durable", "link.durable_size_max", "link.durable_age_max", "link.durable_full", "link.retained"),
         "the hub goes by it, and link has a row of its own",
     ),
+    "update.snapshot": "the command that tries a new version copies the state",
     "update.check": "it is run by the command that tries a new version",
 }
 """Keys that no directive of the unit comes from, and why."""
