@@ -39,6 +39,7 @@ CARRIED_PACKAGES = ("busybox", "lighttpd", "mosquitto", "mosquitto-clients", "so
 BUILD_PACKAGES = (
     "apparmor",
     "build-essential",
+    "chromium-headless-shell",
     "debhelper",
     "dh-python",
     "fakeroot",
@@ -48,6 +49,7 @@ BUILD_PACKAGES = (
     "mandoc",
     "mypy",
     "man-db",
+    "nodejs",
     "pybuild-plugin-pyproject",
     "python3-all",
     "python3-hypothesis",
