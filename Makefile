@@ -1,6 +1,6 @@
 # Thin: each target is one or two commands that can be typed by hand. Needs root, Debian or alike, and 10 GB of disk.
 .DEFAULT_GOAL := help
-.PHONY: help demo test power-cuts lint deb bench shell vm clean
+.PHONY: help demo test power-cuts autobahn lint deb bench shell vm clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -13,6 +13,9 @@ test:  ## Everything: linters, tests, the package, tests in a virtual machine
 
 power-cuts:  ## The power cut at 300 random moments amid changes and updates (hours, without KVM)
 	tests/vm/all power-cuts
+
+autobahn:  ## The Autobahn test suite's cases for WebSocket servers
+	tests/vm/all autobahn
 
 lint:  ## Linters only
 	tests/vm/all lint

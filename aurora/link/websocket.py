@@ -30,6 +30,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 _WHOLE_TEXT = 0x81
 _WHOLE_PING = 0x89
 _WHOLE_PONG = 0x8A
+_WHOLE_CLOSE = 0x88
 _CONTROL = 0x08
 _CONTROL_MAX_BYTES = 125
 _REASON_MAX_BYTES = 123
@@ -271,6 +272,10 @@ class WebSocket:
     def _frame_of_the_core(self, frame: bytes, messages: list[bytes]) -> None:
         """Have it look at one whole frame."""
         core = self._rare()
+        if frame[0] == _WHOLE_CLOSE:  # which may come amid a fragmented message: RFC 6455, section 5.4
+            core.cur_size = None
+            self._parts = bytearray()
+            self._decoder = None
         core.receive_data(frame)
         for event in core.events_received():
             assert isinstance(event, Frame)  # noqa: S101  # of a core that has shaken hands

@@ -24,7 +24,7 @@ from pathlib import Path
 from tests.vm.progress import step
 from tests.vm.tools import must
 
-BOUNDS: Mapping[str, int] = {"image": 5, "buildtree": 4, "deb": 8, "layer": 5, "tools": 3, "state": 4}
+BOUNDS: Mapping[str, int] = {"image": 5, "buildtree": 4, "deb": 8, "layer": 5, "tools": 3, "state": 4, "autobahn": 1}
 """Kind -> how many entries of it are kept."""
 
 _IDENTITY = "identity"

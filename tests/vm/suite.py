@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.vm import cache, chroot, cli, debiandir, flavours, hostpackages, layer, linters, package
+from tests.vm import autobahn, cache, chroot, cli, debiandir, flavours, hostpackages, layer, linters, package
 from tests.vm.errors import RigError
 from tests.vm.image import image
 from tests.vm.progress import say
@@ -119,6 +119,19 @@ def power_cuts() -> Count:
     return _in_machines(f"--cuts={CUTS}", *POWER_TESTS)
 
 
+def websocket_cases() -> Count:
+    """The cases of the Autobahn test suite; those with binary messages, which the hub has none of, count as skipped."""
+    verdicts = autobahn.run(SOURCE)
+    for name, verdict in verdicts.items():
+        if verdict is not autobahn.Verdict.GOOD:
+            print(f"{name}: {verdict}", flush=True)
+    return Count(
+        passed=sum(verdict is autobahn.Verdict.GOOD for verdict in verdicts.values()),
+        failed=sum(verdict is autobahn.Verdict.WRONG for verdict in verdicts.values()),
+        skipped=sum(verdict is autobahn.Verdict.BINARY for verdict in verdicts.values()),
+    )
+
+
 def _in_machines(*arguments: str) -> Count:
     found = linters.tools(SOURCE, chroot.build_tree(SOURCE))
     _make_machines()
@@ -160,7 +173,7 @@ PARTS: Mapping[str, Callable[[], Count]] = {
     "vm": vm_tests,
 }
 
-MORE: Mapping[str, Callable[[], Count]] = {"power-cuts": power_cuts}
+MORE: Mapping[str, Callable[[], Count]] = {"power-cuts": power_cuts, "autobahn": websocket_cases}
 """What is run when it is named, and takes too long for each change."""
 
 

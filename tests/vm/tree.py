@@ -40,15 +40,17 @@ def guest_tree(target: Path, packages: Sequence[str], carried: Sequence[str]) ->
         "set -e" + _FETCH_BUSYBOX.format(target=INITRD_BUSYBOX),
     ]
     excluded = ["/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*"]
-    _mmdebstrap(target, packages, hooks, excluded)
+    _mmdebstrap(target, flavours.SUITE, packages, hooks, excluded)
 
 
-def build_tree(target: Path, packages: Sequence[str]) -> None:
+def build_tree(target: Path, packages: Sequence[str], suite: str) -> None:
     """Make at `target` a Debian tree with `packages` and the empty directories that chroot.py mounts on."""
-    _mmdebstrap(target, packages, ['mkdir -p "$1/src" "$1/build" "$1/tools" "$1/cache"'], [])
+    _mmdebstrap(target, suite, packages, ['mkdir -p "$1/src" "$1/build" "$1/tools" "$1/cache"'], [])
 
 
-def _mmdebstrap(target: Path, packages: Sequence[str], hooks: Sequence[str], excluded: Sequence[str]) -> None:
+def _mmdebstrap(
+    target: Path, suite: str, packages: Sequence[str], hooks: Sequence[str], excluded: Sequence[str]
+) -> None:
     require_root("make a Debian tree")
     ensure_packages()
     apt_options = debiandir.apt_options()
@@ -64,7 +66,7 @@ def _mmdebstrap(target: Path, packages: Sequence[str], hooks: Sequence[str], exc
             f"--aptopt={settings}",
             *(f"--dpkgopt=path-exclude={pattern}" for pattern in excluded),
             *(f"--customize-hook={hook}" for hook in hooks),
-            flavours.SUITE,
+            suite,
             str(target),
         ]
         # In a mount namespace of its own: a killed run leaves nothing mounted in a tree that will be deleted.
@@ -84,10 +86,17 @@ def _mmdebstrap(target: Path, packages: Sequence[str], hooks: Sequence[str], exc
         )
 
 
-def make(target: Path, what: str, packages: Sequence[str], carried: Sequence[str] | None = None) -> None:
-    """guest_tree when `carried` is given, build_tree otherwise; says `what` while it takes long."""
-    with step(f"{what}: building a Debian {flavours.SUITE} tree"):
+def make(
+    target: Path,
+    what: str,
+    packages: Sequence[str],
+    carried: Sequence[str] | None = None,
+    *,
+    suite: str = flavours.SUITE,
+) -> None:
+    """guest_tree, of flavours.SUITE, when `carried` is given, build_tree otherwise; says `what` while it takes long."""
+    with step(f"{what}: building a Debian {suite} tree"):
         if carried is None:
-            build_tree(target, packages)
+            build_tree(target, packages, suite)
         else:
             guest_tree(target, packages, carried)

@@ -185,7 +185,6 @@ WRONG: dict[str, tuple[bytes, int]] = {
     "a continuation of nothing": (frame(0, b"x"), 1002),
     "a last continuation of nothing": (frame(0, b"x", fin=False), 1002),
     "a text within a fragmented one": (frame(1, b"x", fin=False) + frame(1, b"y"), 1002),
-    "a close within a fragmented one": (frame(1, b"x", fin=False) + frame(8, b"\x03\xe8"), 1002),
     "binary": (frame(2, b"x"), 1003),
     "a beginning of binary": (frame(2, b"x", fin=False), 1003),
     "no UTF-8": (frame(1, b"\xff"), 1007),
@@ -258,7 +257,10 @@ def test_whatever_is_sent_means_what_the_library_takes_it_for() -> None:
             # What is wrong by its header is refused here before the rest of the frame has come.
             assert pair.hub.over
         if text and theirs.close_sent is not None:
-            assert pair.closed_with() == theirs.close_sent.code
+            amid = theirs.parser_exc is not None and str(theirs.parser_exc) == "incomplete fragmented message"
+            close = theirs.close_rcvd if amid else theirs.close_sent  # control frames may come amid fragments
+            assert close is not None
+            assert pair.closed_with() == close.code
     assert 100 < failed < 600
 
 
