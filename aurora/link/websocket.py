@@ -32,6 +32,8 @@ _WHOLE_PING = 0x89
 _WHOLE_PONG = 0x8A
 _WHOLE_CLOSE = 0x88
 _CONTROL = 0x08
+_OF_KIND = 0x07
+"""Frames of data have three opcodes, and control frames have; the others are reserved."""
 _CONTROL_MAX_BYTES = 125
 _REASON_MAX_BYTES = 123
 _CLOSE_CODES = {Code.TOO_LARGE: CloseCode.MESSAGE_TOO_BIG, Code.NOT_UTF8: CloseCode.INVALID_DATA}
@@ -92,7 +94,9 @@ class WebSocket:
         return self._cut(data)
 
     def finish(self) -> list[bytes]:
-        """A frame that breaks off is no message."""
+        """A frame that breaks off is no message, and a request that does is none."""
+        if not (self._is_open or self.over):
+            self._turn_away(HTTPStatus.BAD_REQUEST, "The request for a WebSocket breaks off.")
         return []
 
     def forget(self) -> None:
@@ -151,6 +155,10 @@ class WebSocket:
         if not isinstance(request, Request):
             self._turn_away(HTTPStatus.BAD_REQUEST, "This is no request for a WebSocket.")
             return []
+        # A browser sends along what cookies others have set; the core raises at any other that it reads or quotes.
+        if any(not value.isascii() and name.lower() != "cookie" for name, value in request.headers.raw_items()):
+            self._turn_away(HTTPStatus.BAD_REQUEST, "The headers of a request for a WebSocket are ASCII.")
+            return []
         if "Origin" in request.headers:
             core.origins = [None, *map(Origin, self._origins())]
         response = core.accept(request)
@@ -188,7 +196,7 @@ class WebSocket:
         if there < 2:
             return 0, len(data) + 1
         first, size = data[at], data[at + 1] & 0x7F
-        wrong = first & 0x70 or not data[at + 1] & 0x80
+        wrong = first & 0x70 or first & _OF_KIND > 2 or not data[at + 1] & 0x80
         if wrong or (first & _CONTROL and (size > _CONTROL_MAX_BYTES or not first & 0x80)):
             return 0, 0
         start = at + 6
@@ -262,7 +270,7 @@ class WebSocket:
         """What the core says of a frame that is wrong by its beginning."""
         if data[at] & 0x70:
             self._fail(CloseCode.PROTOCOL_ERROR, "reserved bits must be 0")
-        elif data[at] & _CONTROL and data[at + 1] & 0x80:
+        elif data[at] & _CONTROL and data[at] & _OF_KIND <= 2 and data[at + 1] & 0x80:
             self._fail(CloseCode.PROTOCOL_ERROR, "a control frame has at most 125 bytes and no fragments")
         else:
             core = self._rare()

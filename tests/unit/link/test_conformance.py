@@ -142,12 +142,14 @@ def test_every_close_code_is_answered_or_refused() -> None:
 
 LET_IN: dict[str, bytes] = {
     "its own example": request(),
+    "a place that is no ASCII": request().replace(b"GET /", b"GET /\xc3\xa4"),
     "another place": request().replace(b"GET / ", b"GET /chat?room=1#x "),
     "a header's name in any letters": request().replace(b"Sec-WebSocket-Key", b"sec-websocket-KEY"),
     "tokens in any letters": request().replace(b"Upgrade: websocket", b"Upgrade: WebSocket"),
     "several tokens": request().replace(b"Connection: Upgrade", b"Connection: keep-alive, Upgrade"),
     "subprotocols, of which it takes none": request("Sec-WebSocket-Protocol: chat, superchat"),
     "an extension that nobody knows": request("Sec-WebSocket-Extensions: x-nobody; a=1"),
+    "a cookie that is no ASCII": request("Cookie: a=\u00e4"),
     "cookies and whatever else": request("Cookie: a=b", "Authorization: Basic eDp5", "X-Forwarded-For: 192.0.2.1"),
 }
 REFUSED: dict[str, tuple[bytes, int]] = {
@@ -168,6 +170,9 @@ REFUSED: dict[str, tuple[bytes, int]] = {
     "a space before a colon": (request("X : a"), 400),
     "a header without a name": (request(": a"), 400),
     "a byte that no header has": (request("X: a\0b"), 400),
+    "a token that is no ASCII": (request().replace(b"Connection: U", b"Connection: \x80U"), 400),
+    "an origin that is no ASCII": (request("Origin: https://panel.ex\u00e4mple"), 400),
+    "a key that is no ASCII": (request().replace(b"dGhl", b"dGh\xff"), 400),
 }  # fmt: skip
 
 
