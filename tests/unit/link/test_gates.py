@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from pathlib import Path
 
@@ -55,3 +56,19 @@ def test_while_others_may_write_it_all_needs_one(paths: Paths) -> None:
     paths.owner_core.write_text("")
     paths.owner_core.chmod(0o666)
     assert Gates(paths)() == ALL
+
+
+def test_what_could_not_be_read_is_read_again_at_the_next_look_though_nothing_has_changed(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gates = Gates(paths)
+    paths.owner_core.write_text('[link]\napprove = ["door/#"]\n')
+
+    def broken(_paths: Paths) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr("aurora.link.origins.owner", broken)
+        assert [gates(), gates()] == [ALL, ALL]
+    assert len(caplog.records) == 1, "it is told once"
+    assert gates() == ("door/#",)
