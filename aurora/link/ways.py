@@ -89,12 +89,12 @@ class RefusedHandshakes:
         loop.add_reader(handle, self._answer, handle, error)
 
     def _answer(self, handle: socket.socket, error: LinkError) -> None:
-        from aurora.link.websocket import refusal_response  # noqa: PLC0415  # see above
+        from aurora.link.websocket import turned_away  # noqa: PLC0415  # see above
 
         if not self._has_said_more(handle):
             return
         try:
-            handle.send(refusal_response(str(error)))
+            handle.send(turned_away(error))
             handle.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             return

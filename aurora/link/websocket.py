@@ -22,7 +22,7 @@ from websockets.typing import Origin
 
 from aurora.link.refusal import Code, LinkError
 
-__all__ = ["HANDSHAKE_MAX_BYTES", "Origins", "WebSocket", "refusal_response", "text_frames"]
+__all__ = ["HANDSHAKE_MAX_BYTES", "Origins", "WebSocket", "refusal_response", "text_frames", "turned_away"]
 
 HANDSHAKE_MAX_BYTES = 16 * 1024
 """A longer request is none of who wants to talk."""
@@ -356,3 +356,9 @@ def text_frames(lines: bytes) -> bytes:
 def refusal_response(text: str, status: HTTPStatus = HTTPStatus.FORBIDDEN) -> bytes:
     """An HTTP response to who is not let in."""
     return ServerProtocol().reject(status, text + "\n").serialize()
+
+
+def turned_away(error: LinkError) -> bytes:
+    """An HTTP response to who is not let in: 503 (Service Unavailable) where it may be later, 403 where it may not."""
+    later = error.code is Code.TOO_MANY
+    return refusal_response(str(error), HTTPStatus.SERVICE_UNAVAILABLE if later else HTTPStatus.FORBIDDEN)
