@@ -67,6 +67,9 @@ def pub(arguments: SimpleNamespace) -> int:
 
 def sub(arguments: SimpleNamespace) -> int:
     """`auroractl link sub PATTERN…`."""
+    if arguments.cursor == "":
+        why = "--cursor is empty, and would be none at all"
+        raise UsageError("read the command line", why, remedy="a name of your own, such as mine")
     if arguments.cursor and len(arguments.patterns) > 1:
         raise UsageError("read the command line", "a cursor is for one pattern", remedy="one with wildcards")
     left, within_sec = _number(arguments.count, "--count"), _number(arguments.within, "--within")

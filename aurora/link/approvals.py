@@ -109,7 +109,7 @@ class Approvals:
             or self._held_bytes + len(data) > bounds.approvals_max_bytes
         ):
             why = "as many messages as may wait for an approval do so already"
-            raise LinkError(Code.TOO_MANY, f"{message.type} {message.topic!r}", why, remedy="auroractl approvals")
+            raise LinkError(Code.TOO_MANY, f"{message.type} {message.topic!r}", why, remedy="auroractl link approvals")
         self._number += 1
         approval = Approval(
             id=f"a{self._number}",
@@ -163,7 +163,7 @@ class Approvals:
             raise LinkError(Code.DENIED, f"answer {approval_id}", f"{by.name} is no member of the group aurora")
         held = self._held.get(approval_id)
         if held is None:
-            remedy = "auroractl approvals, which lists what does"
+            remedy = "auroractl link approvals, which lists what does"
             raise LinkError(Code.NO_SUCH, f"answer {approval_id}", "nothing of that id waits", remedy=remedy)
         return held
 

@@ -133,7 +133,7 @@ def test_what_waits_is_shown_and_passes_or_not_as_an_operator_says(hub: Served, 
     ("arguments", "status", "why"),
     [
         (["approve", "a9"], 65, "nothing of that id waits"),
-        (["deny", "a9"], 65, "nothing of that id waits"),
+        (["deny", "a9"], 65, "try auroractl link approvals"),
         (["approve", "a9", "--for", "soon"], 64, "is not a time"),
         (["approve", "a9", "--for", "9h"], 64, "9h is not 0s to 8h"),
     ],
@@ -170,6 +170,8 @@ def test_durable_messages_are_read_once_by_a_cursor_and_the_owner_sees_who_has_n
         assert main(["link", "durable", "--json"]) == 0
         assert json.loads(capsys.readouterr().out)["logs"] == []
         assert main(["link", "sub", "a", "b", "--cursor", "mine"]) == 64
+        assert main(["link", "sub", "a", "--cursor", ""]) == 64
+        assert "--cursor is empty" in capsys.readouterr().err
 
 
 def test_subscriptions_are_listed_with_what_they_have_lost(hub: Served, capsys) -> None:
