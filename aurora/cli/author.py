@@ -16,7 +16,7 @@ from aurora.manifest import Manifest, Schedule, to_json
 from aurora.names import NAME_RULE, is_module_name
 from aurora.paths import Paths
 from aurora.plan import Plan
-from aurora.plan.permissions import link_words
+from aurora.plan.permissions import link_words, wait_words
 from aurora.policy import Reach, reach
 from aurora.quantity import format_duration, format_score, format_share, format_size
 from aurora.runtime.author import make_module
@@ -167,7 +167,7 @@ def _summary(manifest: Manifest, made: Plan) -> str:
             ", ".join(f"{v.directory} at most {format_size(v.size_bytes)}" for v in made.volumes if v.image)
             or "no limit",
         ),
-        ("link", "; ".join(link_words(manifest.link)) or "not let in"),
+        ("link", "; ".join((*link_words(manifest.link), *wait_words(manifest.link))) or "not let in"),
         ("sandbox", ", ".join((manifest.sandbox.policy, *manifest.sandbox.grants))),
     ]
     if made.unenforced:

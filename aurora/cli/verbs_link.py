@@ -64,8 +64,9 @@ LINK: tuple[Verb, ...] = (
     ),
     Verb(
         "link approvals", "link", "what waits for somebody to approve it, and what was answered",
-        "What modules send to topics that approve under [link] in /etc/aurora/core.toml names waits, five minutes at"
-        " most, until root or a member of the group aurora approves or denies it; when nobody does, it is refused.",
+        "What modules send to topics that approve under [link] names, in /etc/aurora/core.toml or a manifest, waits,"
+        " five minutes at most, until root or a member of the group aurora approves or denies it; when nobody does, it"
+        " is refused.",
         "aurora.cli.approvals:approvals", (JSON,), "sudo auroractl link approvals",
     ),
     Verb(

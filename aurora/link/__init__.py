@@ -33,7 +33,7 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     identity    who has connected, by the kernel
     loopback    the same over TCP
     origins     the web pages that the owner lets in
-    gates       where the owner wants an approval
+    gates       where an approval is needed
     rulebook    what a module may do, from its applied plan
     connection  one connection: what is read, what is written
     ways        how one comes to the hub, and is turned away
@@ -94,11 +94,15 @@ durable   What a module publishes under topics that `durable` in its manifest na
           message, or with `"start":"newest"` behind the newest. It is its module's or user's, has one pattern, and is
           read by one connection, the latest to subscribe it. An unsub with the cursor forgets it. `$sys/durable`
           answers operators what is kept for whom.
-approval  What a module sends to a topic that the machine's owner has named (`approve` under [link] in core.toml) is
-          answered by an ack with `approval`, and waits, five minutes at most. It passes when an operator approves it:
-          then come its ack or rep. Otherwise an error: denied, or unanswered. An operator asks `$sys/approvals`: with
-          data null what waits and what was answered, `{"approve":"a3","grant_ms":60000}` to let it pass, and others
-          of its sender and topic for that long, `{"deny":"a3"}` not to. What an operator sends needs none.
+approval  What a module sends to a topic that needs an approval is answered by an ack with `approval`, and waits, five
+          minutes at most. It passes when an operator approves it: then come its ack or rep. Otherwise an error: denied,
+          or unanswered. It is needed where the machine's owner says so (`approve` under [link] in core.toml), and where
+          `approve` in a manifest does: for all that send to what its module serves or subscribes to, also while that
+          does not run, and for itself in what it only sends. While one of these files cannot be read, or they name more
+          than 1,024 patterns, all needs one. Changes count when a module connects, and for others within ten seconds;
+          what was kept before stays. An operator asks `$sys/approvals`: with data null what waits and what was
+          answered, `{"approve":"a3","grant_ms":60000}` to let it pass, and others of its sender and topic for that
+          long, `{"deny":"a3"}` not to. What an operator sends needs none.
 $sys      `$sys/subscriptions` answers operators who reads what, and what waits for them. `$sys/hub` has counts,
           `$sys/modules/NAME/connections` how many a module has; both kept, told once a second at most. Topics that
           begin with $ are published by the hub alone; wildcards in the first level miss them.

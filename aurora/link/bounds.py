@@ -78,6 +78,8 @@ class Bounds:
     """The longest time for which an approval lets such messages pass."""
     grants_max: int = 256
     """Such grants at one time; the one that ends first makes room."""
+    gates_max: int = 1_024
+    """Patterns of topics that need one, of the owner and all manifests; with more, all that modules send does."""
     decisions_kept_max: int = 256
     """Answers to approvals that are remembered; the oldest are forgotten."""
     cursors_max: int = 64

@@ -125,7 +125,7 @@ async def serve(
     """Serve until nobody is connected, or SIGTERM."""
     notifier = SystemdNotifier()
     router = Router(Rules(), bounds)
-    server = Server(ways, partial(read_rules, paths), router, idle_sec=idle_sec, gated=Gates(paths))
+    server = Server(ways, partial(read_rules, paths), router, idle_sec=idle_sec, gated=Gates(paths, bounds))
     writer = await _recall(server, environment.get("STATE_DIRECTORY", ""), bounds)
     for number in (signal.SIGTERM, signal.SIGINT):
         server.loop.add_signal_handler(number, server.stop)

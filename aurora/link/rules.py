@@ -1,7 +1,9 @@
 """Who may publish, subscribe, request and serve what; and which topics wait for an approval.
 
-A module may do what the patterns of its manifest's [link] say, and subscribe to `$sys/modules/ITSELF/#`. root and the
-members of the group `aurora` may do everything but publish under `$`, which the hub alone does. Others may nothing.
+A module may do what the patterns of its manifest's [link] say, and subscribe to `$sys/modules/ITSELF/#`. What it
+sends waits for an approval where its own manifest says so, that of a module which gets it, or the machine's owner. root
+and the members of the group `aurora` may do everything but publish under `$`, which the hub alone does. Others may
+nothing.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ class ModuleRules:
     durable: Durable | None = None
     retained: tuple[str, ...] = ()
     """Where values that it retains outlive the hub."""
+    approve: tuple[str, ...] = ()
+    """Where what it sends waits for an approval, beside `Rules.gated`."""
 
     def patterns(self, action: Action) -> tuple[str, ...]:
         """What it may do so."""
@@ -155,11 +159,13 @@ class Gatekeeper:
         if peer.role is not Role.MODULE:
             yes = peer.role in (Role.ADMIN, Role.OPERATOR)
             return _YES if yes else Decision(allowed=False, why=f"{peer.name} is no member of the group aurora")
-        patterns = self.rules.modules.get(peer.module, NOTHING).patterns(action)
+        rules = self.rules.modules.get(peer.module, NOTHING)
+        patterns = rules.patterns(action)
         own = (f"$sys/modules/{peer.module}/#",) if action is Action.SUBSCRIBE else ()
         if not any(covers(pattern, topic) for pattern in (*patterns, *own)):
             why = f"the manifest of {peer.module} does not let it {action} there"
             return Decision(allowed=False, why=why, remedy=f"[link] {action} = [{topic!r}] in its manifest")
-        if action in (Action.PUBLISH, Action.REQUEST) and any(matches(gate, topic) for gate in self.rules.gated):
+        sends = action in (Action.PUBLISH, Action.REQUEST)
+        if sends and any(matches(gate, topic) for gate in (*rules.approve, *self.rules.gated)):
             return _GATED
         return _YES

@@ -224,6 +224,7 @@ _RESTART = (
 _SCHEDULE = ("schedule.calendar", "schedule.interval", "schedule.jitter", "schedule.catch_up")
 _GROWTH = ("restart.policy", "restart.delay", "restart.delay_max", "restart.steps")
 
+_TALKS = ("link.publish", "link.subscribe", "link.request", "link.serve")
 _DURABLE = ("link.durable_size_max", "link.durable_age_max", "link.durable_full")
 _BUDGET_KEYS = (("limits", "_max"), ("directories", ""))
 _BUDGETS = tuple(f"{table}.{name}{end}" for name in ("state", "cache", "logs") for table, end in _BUDGET_KEYS)
@@ -236,6 +237,10 @@ def _link(manifest: Manifest, declared: AbstractSet[str]) -> Iterator[Conflict]:
             if not any(covers(granted, pattern) for granted in link.publish):
                 why = f"the module may not publish all of {pattern!r}, by link.publish"
                 yield Conflict(f"link.{name}", why, "patterns that one of link.publish covers")
+    for pattern in link.approve:
+        if not any(covers(own, pattern) for patterns in link.patterns.values() for own in patterns):
+            why = f"all of {pattern!r} is nothing that the module publishes, requests, serves or subscribes to"
+            yield Conflict("link.approve", why, "patterns that one of link.publish, request, serve, subscribe covers")
     if not link.durable:
         for key in _DURABLE:
             if key in declared:
@@ -255,7 +260,7 @@ _CHECKS: tuple[tuple[_Check, tuple[str, ...]], ...] = (
     (_give_up, _RESTART),
     (_update, ("module.kind", "restart.policy", "update.window", "update.restarts_max", "update.memory_growth")),
     (_snapshot, ("update.snapshot", "directories.state")),
-    (_link, ("link.publish", "link.durable", "link.retained", *_DURABLE)),
+    (_link, (*_TALKS, "link.durable", "link.retained", "link.approve", *_DURABLE)),
     (_safe_state, ("module.name", "safe_state.command", "safe_state.module")),
 )
 """Each check and the keys that it reads."""

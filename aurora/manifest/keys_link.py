@@ -107,5 +107,18 @@ LINK: tuple[Key, ...] = (
         example='["site/+/setpoint"]',
         bound=_BOUND,
     ),
+    Key(
+        table="link",
+        name="approve",
+        type=TomlType.TEXTS,
+        convert=values.topic_patterns(),
+        default=(),
+        doc="Topics where what is sent waits for a human, and is refused when nobody approves it (auroractl link"
+        " approvals). Of those that the module serves or subscribes to, what any module sends; of those that it only"
+        " publishes or requests, what it sends itself. That holds from its start until it is removed or the machine"
+        " goes down, whether it runs or not.",
+        example='["actuator/#"]',
+        bound=_BOUND,
+    ),
 )
 """[link]."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from aurora.topics import WhenFull
+from aurora.topics import WhenFull, covers
 
 __all__ = [
     "Directories",
@@ -223,6 +223,18 @@ class Link:
     durable_full: WhenFull = WhenFull.REFUSE
     retained: tuple[str, ...] = ()
     """Of what it retains: kept on disk."""
+    approve: tuple[str, ...] = ()
+    """Where what is sent waits for a human's approval; see `approve_all`."""
+
+    @property
+    def approve_all(self) -> tuple[str, ...]:
+        """Of `approve` where that goes for all modules: what this one gets. Elsewhere it goes for what it sends."""
+        return tuple(one for one in self.approve if any(covers(own, one) for own in (*self.serve, *self.subscribe)))
+
+    @property
+    def approve_own(self) -> tuple[str, ...]:
+        """The rest of `approve`."""
+        return tuple(one for one in self.approve if one not in self.approve_all)
 
     @property
     def rules(self) -> dict[str, tuple[str, ...] | int | str]:
@@ -235,6 +247,10 @@ class Link:
             found["durable_full"] = str(self.durable_full)
         if self.retained:
             found["retained"] = self.retained
+        if self.approve_own:
+            found["approve"] = self.approve_own
+        if self.approve_all:
+            found["approve_all"] = self.approve_all
         return found
 
     @property

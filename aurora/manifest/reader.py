@@ -260,7 +260,7 @@ def _manifest(values: Mapping[str, Any], declared: AbstractSet[str]) -> Manifest
 
 
 def _link(values: Mapping[str, Any]) -> Link:
-    patterns = ("publish", "subscribe", "request", "serve", "durable", "retained")
+    patterns = ("publish", "subscribe", "request", "serve", "durable", "retained", "approve")
     return Link(
         **{name: values[f"link.{name}"] for name in patterns},
         durable_size_max_bytes=values["link.durable_size_max"],

@@ -10,9 +10,9 @@ from aurora.directives import DIRECTIVES, SANDBOX, Kind, Value
 from aurora.manifest import Link, Manifest, to_json
 from aurora.plan.model import Plan
 from aurora.quantity import format_duration, format_share, format_size
-from aurora.topics import WhenFull
+from aurora.topics import WhenFull, covers
 
-__all__ = ["Change", "Effect", "Permitted", "compare_permissions", "link_words"]
+__all__ = ["Change", "Effect", "Permitted", "compare_permissions", "link_words", "wait_words"]
 
 
 class Effect(StrEnum):
@@ -194,17 +194,52 @@ def link_words(link: Link) -> list[str]:
     return words + [f"Have the last value of {one} kept on disk" for one in link.retained]
 
 
+def wait_words(link: Link) -> list[str]:
+    """What waits for a human's approval because a module says so, a sentence for each pattern."""
+    own = [f"Have what it sends to {one} wait for somebody's approval" for one in link.approve_own]
+    return own + [f"Have what any module sends to {one} wait for somebody's approval" for one in link.approve_all]
+
+
 def _links(before: Manifest, after: Manifest) -> list[Change]:
     old, new = link_words(before.link), link_words(after.link)
     return [
-        Change(subject="link", before="", after=words, effect=Effect.MORE, words=words)
-        for words in new
-        if words not in old
-    ] + [
-        Change(subject="link", before=words, after="", effect=Effect.LESS, words=words)
-        for words in old
-        if words not in new
+        *(
+            Change(subject="link", before="", after=words, effect=Effect.MORE, words=words)
+            for words in new
+            if words not in old
+        ),
+        *(
+            Change(subject="link", before=words, after="", effect=Effect.LESS, words=words)
+            for words in old
+            if words not in new
+        ),
+        *_waits(before.link, after.link),
     ]
+
+
+def _waits(before: Link, after: Link) -> list[Change]:
+    """To hold up what others send is more. So is to send, or be sent, unasked what somebody had to approve."""
+    was, now = (*before.approve_own, *before.approve_all), (*after.approve_own, *after.approve_all)
+    rows = [
+        (one, Effect.MORE, f"Have what any module sends to {one} wait for somebody's approval")
+        for one in _not_of(after.approve_all, before.approve_all)
+    ]
+    rows += [
+        (one, Effect.LESS, f"Send to {one} without somebody's approval") for one in _not_of(after.approve_own, was)
+    ]
+    found = [Change(subject="link", before="", after=one, effect=effect, words=words) for one, effect, words in rows]
+    for whose, gone in (
+        ("any module sends", _not_of(before.approve_all, after.approve_all)),
+        ("it sends", _not_of(before.approve_own, now)),
+    ):
+        for one in gone:
+            words = f"Nobody has to approve any more what {whose} to {one}"
+            found.append(Change(subject="link", before=one, after="", effect=Effect.MORE, words=words))
+    return found
+
+
+def _not_of(patterns: Sequence[str], others: Sequence[str]) -> list[str]:
+    return [one for one in patterns if not any(covers(other, one) for other in others)]
 
 
 def _directories(before: Plan, after: Plan) -> list[Change]:

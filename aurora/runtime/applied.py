@@ -31,10 +31,15 @@ def remember_plan(paths: Paths, plan: Plan) -> None:
     write_atomic(paths.applied / f"{plan.module}.json", text.encode(), durable=False)
 
 
-def forget_plan(paths: Paths, module: str) -> None:
-    """Record that systemd holds no plan of the module."""
+def forget_plan(paths: Paths, module: str, *, comes_back: bool = False) -> None:
+    """Record that systemd holds no plan of the module.
+
+    Where another one of it comes, what the hub goes by stays until then: what others send to the module and somebody
+    has to approve must not pass meanwhile.
+    """
     (paths.applied / f"{module}.json").unlink(missing_ok=True)
-    _link_rules(paths, module).unlink(missing_ok=True)
+    if not comes_back:
+        _link_rules(paths, module).unlink(missing_ok=True)
 
 
 def _link_rules(paths: Paths, module: str) -> Path:

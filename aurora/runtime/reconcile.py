@@ -53,7 +53,7 @@ def take_steps(
     # Of a schedule only the timer is restarted.
     _stop(systemd, [*(safe_unit(plan.module) for plan in staying), *(plan.unit for plan in staying if plan.timer)])
     kept = {step.module for step in steps if step.plan is not None} | {plan.module for plan in moved.back}
-    release(paths, systemd, moved.released, keep_profiles=kept)
+    release(paths, systemd, moved.released, coming_back=kept)
     outcomes = [Outcome(step, None) for step in steps if step.plan is None]
     wanted = [step for step in steps if step.plan is not None]
     failed = bring_up(paths, systemd, [step.plan for step in wanted if step.plan is not None], loaded=loaded)
@@ -114,14 +114,15 @@ def _moved(paths: Paths, systemd: Systemd, steps: Sequence[Step], loaded: frozen
 
 def _take_back(paths: Paths, systemd: Systemd, step: Step) -> bool:
     undo = step.undo
-    release(paths, systemd, [step.module], keep_profiles=[step.module])
+    release(paths, systemd, [step.module], coming_back=[step.module])
     return undo.plan is not None and not bring_up(paths, systemd, [undo.plan])
 
 
-def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_profiles: Iterable[str] = ()) -> None:
+def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, coming_back: Iterable[str] = ()) -> None:
     """Stop modules, their safe states and checks, and make systemd forget their units; then remove their profiles.
 
-    StartFailed when systemd does not stop one.
+    Of those that are `coming_back` the profiles stay, and what AuroraLink's hub goes by. StartFailed when systemd does
+    not stop one.
     """
     if not modules:
         return
@@ -133,9 +134,9 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, keep_prof
     # still is there after the deadline, systemd refuses in its own words.
     systemd.wait_ended([incident_unit(module) for module in modules], deadline_sec=RECORD_DEADLINE_SEC)
     systemd.reset_failed(units)
-    kept = set(keep_profiles)
+    kept = set(coming_back)
     for module in modules:
-        forget_plan(paths, module)
+        forget_plan(paths, module, comes_back=module in kept)
         if module not in kept:
             # A safe state or a check that began just now ends before its profile goes: without it, it would be
             # unconfined.
@@ -255,7 +256,7 @@ def _problems(
         if not job.ok:
             problems[plan.module] = diagnose(systemd, plan, job, since_usec=since_usec)
             if job.message:  # refused: systemd has created nothing
-                forget_plan(paths, plan.module)
+                forget_plan(paths, plan.module, comes_back=True)  # else whoever asked for it has it released
     return problems
 
 

@@ -7,7 +7,7 @@ import pytest
 from aurora.link.bounds import Bounds
 from aurora.link.operator import DATA_SHOWN_MAX_BYTES
 from aurora.link.refusal import Code, LinkError
-from aurora.link.rules import Rules
+from aurora.link.rules import ModuleRules, Rules
 from aurora.link.session import Client
 
 from .talking import ALL, OPERATOR, ROOT, Hub, module
@@ -262,6 +262,20 @@ def test_what_the_owner_names_counts_at_once_also_for_what_was_sent_before() -> 
     hub.router.gate(())
     hub.say(robot, pub(4))
     assert hub.data(door) == [4]
+
+
+def test_what_a_modules_own_manifest_names_waits_when_it_sends_it_and_not_when_others_do() -> None:
+    careful = ModuleRules(publish=("#",), request=("#",), approve=("door/+",))
+    hub = Hub(robot=ALL, careful=careful)
+    reader = hub.join(OPERATOR, {"type": "sub", "topic": "#"})
+    own = hub.join("careful")
+    hub.say(own, pub(1, id="p"), {"type": "req", "topic": "door/2", "id": "q", "data": 2}, {"topic": "a", "data": 3})
+    assert [(one["id"], one["approval"]) for one in hub.read(own)] == [("p", "a1"), ("q", "a2")]
+    assert hub.data(reader) == [3]
+    hub.say(hub.join("robot"), pub(4))
+    assert hub.data(reader) == [4]
+    hub.router.approvals.approve("a1", OPERATOR)
+    assert hub.data(reader) == [1]
 
 
 def test_each_answer_is_told_for_the_record() -> None:

@@ -167,6 +167,13 @@ def test_a_modules_rules_are_those_of_its_applied_plan(tmp_path: Path) -> None:
     assert read_rules(paths, "other") == NOTHING
 
 
+def test_what_a_module_names_for_approval_holds_for_itself_in_any_case(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.link_rules.mkdir(parents=True)
+    (paths.link_rules / "hello.json").write_text('{"publish": ["#"], "approve": ["a"], "approve_all": ["b/#"]}')
+    assert read_rules(paths, "hello") == ModuleRules(publish=("#",), approve=("a", "b/#"))
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", '{"publish": "a"}', '{"publish": ["a"], "more": []}', '{"publish": ["a"]}' + " " * FILE_MAX_BYTES],

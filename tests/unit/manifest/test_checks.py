@@ -219,6 +219,23 @@ def test_only_what_may_be_published_is_kept(key: str) -> None:
     read(f'[link]\npublish = ["x", "a/#"]\n{key} = ["a/b", "a/+", "a/#"]')
 
 
+@pytest.mark.parametrize("key", ["publish", "subscribe", "request", "serve"])
+def test_what_has_to_be_approved_is_what_the_module_sends_or_gets(key: str) -> None:
+    where, why = conflict(f'[link]\n{key} = ["a/+"]\napprove = ["a/b", "a/#"]')
+    assert where == "link.approve"
+    assert "all of 'a/#' is nothing that the module publishes" in why
+    link = read(f'[link]\n{key} = ["x", "a/#"]\napprove = ["a/b", "a/#"]').link
+    if key in ("subscribe", "serve"):
+        assert (link.approve_own, link.approve_all) == ((), ("a/b", "a/#")), "what others send to it"
+    else:
+        assert (link.approve_own, link.approve_all) == (("a/b", "a/#"), ()), "what it sends, and nobody else"
+
+
+def test_a_module_that_may_read_everything_does_not_thereby_name_the_hubs_own_topics_for_approval() -> None:
+    where, _ = conflict('[link]\nsubscribe = ["$sys/#"]\napprove = ["$sys/hub"]')
+    assert where == "link.approve"
+
+
 @pytest.mark.parametrize("line", ['durable_size_max = "1M"', 'durable_age_max = "1d"', 'durable_full = "refuse"'])
 def test_what_bounds_durable_topics_needs_some(line: str) -> None:
     where, why = conflict(f'[link]\npublish = ["a"]\n{line}')

@@ -126,6 +126,7 @@ CHANGES = {
     "link.durable_age_max": '"1h"',
     "link.durable_full": '"drop-oldest"',
     "link.retained": '["a/b"]',
+    "link.approve": '["a/b"]',
 }
 NEEDS = {
     "watchdog.timeout": {"start.readiness"},
@@ -140,6 +141,7 @@ NEEDS = {
     "link.durable_age_max": {"link.publish", "link.durable"},
     "link.durable_full": {"link.publish", "link.durable"},
     "link.retained": {"link.publish"},
+    "link.approve": {"link.publish"},
     "schedule.calendar": {"module.kind"},
     "schedule.interval": {"module.kind"},
     "schedule.jitter": {"module.kind", "schedule.calendar"},

@@ -301,7 +301,7 @@ THOUGHT_OF = """
     restart.delay_max restart.steps restart.give_up_after restart.give_up_within directories.state
     directories.cache directories.logs directories.runtime sandbox.policy sandbox.grants sandbox.exposure_max
     safe_state.command safe_state.module link.publish link.subscribe link.request link.serve
-    link.durable link.durable_size_max link.durable_age_max link.durable_full link.retained
+    link.durable link.durable_size_max link.durable_age_max link.durable_full link.retained link.approve
     update.window update.restarts_max update.memory_growth update.check update.snapshot
 """
 

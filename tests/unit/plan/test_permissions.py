@@ -58,6 +58,27 @@ def test_what_grows_one_way_shrinks_the_other(before: str, after: str, subject: 
     assert Effect.MORE not in back.values()
 
 
+BOTH = '[link]\npublish = ["out/#"]\nserve = ["in/#"]\n'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "effect", "words"),
+    [
+        ("", "out/+", Effect.LESS, "Send to out/+ without somebody's approval"),
+        ("out/+", "", Effect.MORE, "Nobody has to approve any more what it sends to out/+"),
+        ("", "in/#", Effect.MORE, "Have what any module sends to in/# wait for somebody's approval"),
+        ("in/#", "", Effect.MORE, "Nobody has to approve any more what any module sends to in/#"),
+        ("in/#", "in/a", Effect.MORE, "Nobody has to approve any more what any module sends to in/#"),
+        ("in/a", "in/#", Effect.MORE, "Have what any module sends to in/# wait for somebody's approval"),
+    ],
+)
+def test_what_nobody_has_to_approve_any_more_is_more_and_so_is_holding_up_others(
+    before: str, after: str, effect: Effect, words: str
+) -> None:
+    old, new = (permitted(f'{BOTH}approve = ["{one}"]\n' if one else BOTH) for one in (before, after))
+    assert [(one.effect, one.words) for one in compare_permissions(old, new)] == [(effect, words)]
+
+
 def test_a_grant_is_told_in_words_and_first() -> None:
     found = compare_permissions(permitted(), permitted('[sandbox]\ngrants = ["network.internet"]'))
     assert found[0].effect is Effect.MORE

@@ -8,6 +8,7 @@ from aurora.names import slice_name, unit_name
 from aurora.plan import Running
 from aurora.runtime.applied import applied_plan, forget_plan, read_running, remember_plan
 from aurora.runtime.install import install_folder
+from aurora.runtime.reconcile import release
 from tests.unit.examples import plan
 from tests.unit.runtime.rig import Rig
 
@@ -86,7 +87,10 @@ def test_what_a_module_may_do_on_the_hub_comes_before_its_start_and_goes_with_it
     file = rig.paths.link_rules / "hello.json"
     assert json.loads(file.read_text()) == {"publish": ["site/+/temp"], "serve": ["lamp"]}
     assert file.stat().st_mode & 0o777 == 0o644, "the hub runs as a user of its own"
-    forget_plan(rig.paths, "hello")
+    release(rig.paths, rig.systemd, ["hello"], coming_back=["hello"])
+    assert file.exists(), "what others send to it still has to be approved until its next plan is there"
+    assert applied_plan(rig.paths, "hello") is None
+    release(rig.paths, rig.systemd, ["hello"])
     assert not file.exists()
     remember_plan(rig.paths, plan())
     assert not file.exists()

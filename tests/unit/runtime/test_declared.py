@@ -39,7 +39,14 @@ NO_ROW = {
     "update.restarts_max": "a new version is judged by it, by the command that tries it",
     "update.memory_growth": "a new version is judged by it, by the command that tries it",
     **dict.fromkeys(
-        ("link.durable", "link.durable_size_max", "link.durable_age_max", "link.durable_full", "link.retained"),
+        (
+            "link.durable",
+            "link.durable_size_max",
+            "link.durable_age_max",
+            "link.durable_full",
+            "link.retained",
+            "link.approve",
+        ),
         "the hub goes by it, and link has a row of its own",
     ),
     "update.snapshot": "the command that tries a new version copies the state",
