@@ -11,6 +11,7 @@ from enum import StrEnum
 __all__ = [
     "APPROVALS",
     "BROADCAST",
+    "CLIENTS",
     "DURABLE",
     "LEVELS_MAX",
     "SUBSCRIPTIONS",
@@ -28,6 +29,8 @@ BROADCAST = "$broadcast"
 """What a module's publish and subscribe patterns have to name for it to take part in the older clients' group."""
 APPROVALS = "$sys/approvals"
 """Where the hub itself is asked about messages that wait for an approval."""
+CLIENTS = "$sys/clients"
+"""Where the hub itself is asked who talks, and how much."""
 DURABLE = "$sys/durable"
 """Where the hub itself is asked about what it keeps on disk."""
 SUBSCRIPTIONS = "$sys/subscriptions"

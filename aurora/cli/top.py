@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 
 from aurora.cli import render
+from aurora.cli.live import fitted, has_terminal, live
 from aurora.host.dbus import connect
-from aurora.host.screen import Screen, pause, screen
+from aurora.host.screen import pause
 from aurora.paths import Paths
 from aurora.quantity import format_size
 from aurora.runtime.live import Look, Order, Row, Watch, in_order, rows_between
@@ -37,12 +35,10 @@ def top(arguments: SimpleNamespace) -> int:
     watch = Watch(Paths(), connect)
     try:
         order = Order(arguments.sort)
-        whole = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        if arguments.json or arguments.once or not whole:
+        if arguments.json or arguments.once or not has_terminal():
             return _once(watch, order, arguments.delay, as_json=arguments.json)
-        sys.stdout.flush()
-        with screen(sys.stdout.fileno(), sys.stdin.fileno()) as taken:
-            _live(watch, taken, order, arguments.delay)
+        shown = _Shown(watch, order)
+        live(shown.look, shown.lines, shown.press, arguments.delay)
         return 0
     finally:
         watch.close()
@@ -61,33 +57,33 @@ def _once(watch: Watch, order: Order, delay_sec: int, *, as_json: bool) -> int:
     return 0
 
 
-def _live(watch: Watch, taken: Screen, order: Order, delay_sec: int) -> None:
-    before: dict[str, Look] = {}
-    now = watch.look()
-    until = time.monotonic() + 1  # the first figures of CPU come soon
-    while True:
-        width, height = taken.size()
-        taken.show(frame(rows_between(before, now), order, width=width, height=height))
-        key = taken.wait(until)
-        if key is None or key == "q":
-            return
-        order = KEYS.get(key, order)
-        if time.monotonic() >= until:
-            before, now = now, watch.look()
-            until = time.monotonic() + delay_sec
+class _Shown:
+    """What stands on the screen: the last look and the one before, in an order that keys change."""
+
+    def __init__(self, watch: Watch, order: Order) -> None:
+        self._watch = watch
+        self._order = order
+        self._before: dict[str, Look] = {}
+        self._now: dict[str, Look] = {}
+
+    def look(self) -> None:
+        """Look again."""
+        self._before, self._now = self._now, self._watch.look()
+
+    def lines(self, width: int, height: int) -> list[str]:
+        """See `frame`."""
+        return frame(rows_between(self._before, self._now), self._order, width=width, height=height)
+
+    def press(self, key: str) -> None:
+        """Another order, perhaps."""
+        self._order = KEYS.get(key, self._order)
 
 
 def frame(rows: Sequence[Row], order: Order, *, width: int, height: int) -> list[str]:
     """The lines of one screen: never more than `height`, none wider than `width`."""
     up = sum(row.up for row in rows)
     title = f"{len(rows)} modules, {up} up, by {order}. Sort: m c p r n. Quit: q. PRESSURE is cpu/memory/io in %."
-    shown = in_order(rows, order)
-    room = max(0, height - 2)
-    more = []
-    if len(shown) > room:
-        more = [render.cut(f"… {len(shown) - room + 1} more", width)]
-        shown = shown[: max(0, room - 1)]
-    return [render.cut(title, width), *table(shown, width), *more][:height]
+    return fitted(title, in_order(rows, order), lambda some: table(some, width), width=width, height=height)
 
 
 def table(rows: Sequence[Row], width: int | None) -> list[str]:

@@ -55,6 +55,21 @@ LINK: tuple[Verb, ...] = (
         "aurora.cli.link:topics", (JSON,), "sudo auroractl link topics",
     ),
     Verb(
+        "link top", "link", "who talks on AuroraLink, and how much, live",
+        "Every module and user that is connected: messages and bytes a second that the hub takes from it (in) and gives"
+        " to it (out), what it was denied, what it has lost at the bounds of its queues, and what waits to be read by"
+        " it, messages and all bytes. Anew every few seconds until q; those that lose messages or hold others up come"
+        " first, then those that most waits for. Where stdout is no terminal one table is printed after one interval,"
+        " or --count of them; with --json a line for each look, without end where no --count is given.",
+        "aurora.cli.link_top:top",
+        (
+            Argument("count", "end after so many looks", Takes.NUMBER, ("-n", "--count")),
+            Argument("delay", "seconds between two looks", Takes.NUMBER, ("-d", "--delay"), default="2"),
+            JSON,
+        ),
+        "sudo auroractl link top",
+    ),
+    Verb(
         "link durable", "link", "what AuroraLink keeps on disk, and who has not read it",
         "How many durable messages of each module are on disk, and for each cursor how many it has not acknowledged."
         " With --forget everything that a module, or user:NAME, has there is removed: messages, cursors, values.",

@@ -13,6 +13,7 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     rules       who may do what                                     PURE
     queue       what waits to be read, and what happens when full   PURE
     timers      what is due when                                    PURE
+    traffic     who talks, and how much                             PURE
     session     what is known of a connection; what all parts share PURE
     retained    values kept for later subscribers                   PURE
     publishing  from a publisher to the queues of subscribers       PURE
@@ -103,7 +104,8 @@ approval  What a module sends to a topic that needs an approval is answered by a
           what was kept before stays. An operator asks `$sys/approvals`: with data null what waits and what was
           answered, `{"approve":"a3","grant_ms":60000}` to let it pass, and others of its sender and topic for that
           long, `{"deny":"a3"}` not to. What an operator sends needs none.
-$sys      `$sys/subscriptions` answers operators who reads what, and what waits for them. `$sys/hub` has counts,
+$sys      `$sys/subscriptions` answers operators who reads what, and what waits for them; `$sys/clients` who has sent
+          and read how much, all connections of a module or user together. `$sys/hub` has counts,
           `$sys/modules/NAME/connections` how many a module has; both kept, told once a second at most. Topics that
           begin with $ are published by the hub alone; wildcards in the first level miss them.
 end       A client that closes its end for writing is given what there is for it, and ended. So is one on the unix

@@ -8,7 +8,7 @@ from aurora.link.approvals import Approvals
 from aurora.link.durable import Keeping
 from aurora.link.envelope import Message, Will, deliver, opening, say
 from aurora.link.older import Older
-from aurora.link.operator import answer, answer_of_disk, answer_of_subscriptions
+from aurora.link.operator import answer, answer_of_clients, answer_of_disk, answer_of_subscriptions
 from aurora.link.publishing import Publishing
 from aurora.link.queue import AtBound
 from aurora.link.refusal import Code, LinkError
@@ -18,9 +18,11 @@ from aurora.link.rules import Action
 from aurora.link.session import Client, Core, Subscription, key_of
 from aurora.link.topics import check_pattern, check_topic
 from aurora.link.vocabulary import VERSION
-from aurora.topics import APPROVALS, DURABLE, SUBSCRIPTIONS
+from aurora.topics import APPROVALS, CLIENTS, DURABLE, SUBSCRIPTIONS
 
 __all__ = ["Acts"]
+
+_LISTED = {SUBSCRIPTIONS: answer_of_subscriptions, CLIENTS: answer_of_clients}
 
 
 class Acts:
@@ -179,8 +181,8 @@ class Acts:
             said = answer(self._core, self.approvals, client.peer, bytes(message.data))
             self._report(client, message, said)
             return
-        if message.topic == SUBSCRIPTIONS:
-            self._report(client, message, answer_of_subscriptions(self._core, client.peer, bytes(message.data)))
+        if (listed := _LISTED.get(message.topic)) is not None:
+            self._report(client, message, listed(self._core, client.peer, bytes(message.data)))
             return
         if message.topic == DURABLE:
             data = bytes(message.data)

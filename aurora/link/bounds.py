@@ -37,6 +37,8 @@ class Bounds:
     """Subscriptions in all [too-many]."""
     subscriptions_listed_max: int = 1_000
     """Subscriptions in one answer to an operator; the others are only counted."""
+    peers_listed_max: int = 1_000
+    """Modules and users in one; the same."""
     queue_max_bytes: int = 1024 * 1024
     """The most that a subscription may ask to be kept for it [bad-member]."""
     queue_max_messages: int = 16_384

@@ -117,6 +117,7 @@ class Connection(asyncio.BufferedProtocol):
             self._read_at_the_end(data)
             return
         self._heard_at = house.loop.time()
+        self.client.traffic.received_bytes += nbytes
         self._take(framing.receive(data))
         if framing.fault is not None:
             self._refuse(framing.fault)
@@ -226,6 +227,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _take(self, messages: list[bytes]) -> None:
         receive, client = self._house.router.receive, self.client
+        client.traffic.received += len(messages)
         for place, message in enumerate(messages):
             if not place % MESSAGES_AT_ONCE:
                 self._house.turn()

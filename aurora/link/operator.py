@@ -3,7 +3,7 @@
 $sys/approvals, about messages that wait for an approval. Data is null, which lists them, or says what is to become of
 one: `{"approve":"a3","grant_ms":60000}`, `{"deny":"a3"}`. $sys/durable, about what is on disk: null lists whose it is
 and by which cursors it is read, `{"forget":"weather"}` removes all that a module has there. $sys/subscriptions, about
-who reads what, and what waits for them: data is null.
+who reads what, and what waits for them, and $sys/clients, about who talks, and how much: data is null.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from aurora.link.envelope import quoted
 from aurora.link.peer import Peer, Role
 from aurora.link.refusal import Code, LinkError
 from aurora.link.session import Client, Core, Subscription
-from aurora.topics import APPROVALS, DURABLE, SUBSCRIPTIONS
+from aurora.link.traffic import Counts, Look
+from aurora.topics import APPROVALS, CLIENTS, DURABLE, SUBSCRIPTIONS
 
 TYPE_CHECKING = False  # to type checkers it is true; the database is loaded where something is kept
 if TYPE_CHECKING:
     from aurora.link.ledger import Ledger
 
-__all__ = ["answer", "answer_of_disk", "answer_of_subscriptions"]
+__all__ = ["answer", "answer_of_clients", "answer_of_disk", "answer_of_subscriptions"]
 
 DATA_SHOWN_MAX_BYTES = 512
 """More of a message is not listed, so that the list of all that may wait has room in an answer."""
@@ -94,14 +95,43 @@ def answer_of_subscriptions(core: Core, by: Peer, data: bytes) -> bytes:
 
     LinkError as of `answer`.
     """
-    what = f"ask {SUBSCRIPTIONS!r}"
-    _require_operator(core, by, "subscriptions", what)
-    if data.strip() != b"null":
-        raise LinkError(Code.BAD_MEMBER, what, "it takes no data", remedy="null")
+    _require_plain(core, by, data, SUBSCRIPTIONS)
     found = [one for client in core.clients for one in client.subscriptions.values()]
     found.sort(key=lambda one: (-one.queue.dropped, -one.queue.bytes, one.pattern, one.client.peer.name))
     shown = found[: core.bounds.subscriptions_listed_max]
     return quoted({"subscriptions": [_subscription(one) for one in shown], "left_out": len(found) - len(shown)})
+
+
+def answer_of_clients(core: Core, by: Peer, data: bytes) -> bytes:
+    """The same about modules and users with all their connections; LinkError as of `answer`."""
+    _require_plain(core, by, data, CLIENTS)
+    of_peer: dict[str, list[Client]] = {}
+    for client in core.clients:
+        of_peer.setdefault(client.peer.name, []).append(client)
+    denied: dict[str, int] = {}
+    for (name, _), count in core.gatekeeper.denials.items():
+        denied[name] = denied.get(name, 0) + count
+    found = [_counts(name, clients, denied.get(name, 0)) for name, clients in of_peer.items()]
+    found.sort(key=lambda one: (-one.waiting_bytes, -one.dropped, -one.received - one.delivered, one.name))
+    shown = tuple(found[: core.bounds.peers_listed_max])
+    return msgspec.json.encode(Look(at_ms=core.now_msec, clients=shown, left_out=len(found) - len(shown)))
+
+
+def _counts(name: str, clients: list[Client], denied: int) -> Counts:
+    traffic, budget = clients[0].traffic, clients[0].budget  # all connections of a peer share them
+    return Counts(
+        name=name,
+        connections=len(clients),
+        received=traffic.received,
+        received_bytes=traffic.received_bytes,
+        delivered=traffic.delivered,
+        delivered_bytes=traffic.delivered_bytes,
+        waiting=sum(len(one.queue) for client in clients for one in client.subscriptions.values()),
+        waiting_bytes=budget.used,
+        holding_up=sum(len(one.waiting) for client in clients for one in client.subscriptions.values()),
+        dropped=budget.dropped,
+        denied=denied,
+    )
 
 
 def _subscription(one: Subscription) -> dict[str, object]:
@@ -116,6 +146,13 @@ def _subscription(one: Subscription) -> dict[str, object]:
         "waiting_bytes": one.queue.bytes,
         "dropped": one.queue.dropped,
     }
+
+
+def _require_plain(core: Core, by: Peer, data: bytes, topic: str) -> None:
+    what = f"ask {topic!r}"
+    _require_operator(core, by, topic.removeprefix("$sys/"), what)
+    if data.strip() != b"null":
+        raise LinkError(Code.BAD_MEMBER, what, "it takes no data", remedy="null")
 
 
 def _require_operator(core: Core, by: Peer, action: str, what: str) -> None:

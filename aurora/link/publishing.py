@@ -124,11 +124,15 @@ class Publishing:
             due = core.now_msec + core.bounds.block_max_msec
             waiting.timer = core.timers.at(due, lambda: self._give_up(subscription, waiting))
             return
-        queue.dropped += 1
-        core.dropped += 1
+        self._count_dropped(subscription)
         if queue.at_bound is AtBound.DISCONNECT:
             why = f"its queue for {subscription.pattern!r} is full"
             core.end(subscription.client, LinkError(Code.SLOW, "keep the connection", why, remedy="to read faster"))
+
+    def _count_dropped(self, subscription: Subscription) -> None:
+        subscription.queue.dropped += 1
+        subscription.client.budget.dropped += 1
+        self._core.dropped += 1
 
     @staticmethod
     def _begins_to_wait(publisher: Client, size: int) -> bool:
@@ -167,8 +171,7 @@ class Publishing:
 
     def _give_up(self, subscription: Subscription, waiting: Waiting) -> None:
         subscription.waiting.remove(waiting)
-        subscription.queue.dropped += 1
-        self._core.dropped += 1
+        self._count_dropped(subscription)
         self._no_longer_waits(waiting)
         why = "a subscriber did not read in time, and is without this message"
         error = LinkError(Code.SLOW, f"publish {waiting.topic!r}", why)

@@ -42,7 +42,7 @@ class Budget:
     Invariant: `used` <= `most` but for the last words to connections that are ended; `most` is taken from the total.
     """
 
-    __slots__ = ("_limit", "_total", "most", "used")
+    __slots__ = ("_limit", "_total", "dropped", "most", "used")
 
     def __init__(self, limit: int, total: Total) -> None:
         self._limit = limit
@@ -50,6 +50,8 @@ class Budget:
         self.most = 0
         """So much is taken from the total now."""
         self.used = 0
+        self.dropped = 0
+        """Messages for the peer that were lost at the bounds of its queues."""
 
     def has_room(self, size: int) -> bool:
         """Whether `size` more bytes fit; takes another step from the total when they need it."""
@@ -65,6 +67,7 @@ class Budget:
 
     def count_dropped(self) -> None:
         """A message was dropped for another."""
+        self.dropped += 1
         self._total.dropped += 1
 
     def give_back(self, size: int) -> None:

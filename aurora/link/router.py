@@ -19,6 +19,7 @@ from aurora.link.rules import Action, Gatekeeper, ModuleRules, Rules
 from aurora.link.session import NO_ROUTES, Client, Core, Routes
 from aurora.link.strict import check_json
 from aurora.link.system import System
+from aurora.link.traffic import Traffic
 
 __all__ = ["Router"]
 
@@ -39,6 +40,7 @@ class Router:
         self.keeping = self._acts.keeping
         self._routes: dict[str, Routes] = {}
         self._budgets: dict[str, Budget] = {}
+        self._traffic: dict[str, Traffic] = {}
         self._of_peer: dict[str, int] = {}
         self._number = 0
         self._data_depth_max = self._bounds.depth_max - 1
@@ -62,9 +64,10 @@ class Router:
         self._of_peer[peer.name] = count + 1
         if not count:
             self._routes[peer.name] = Routes()
+            self._traffic[peer.name] = Traffic()
         if peer.name not in self._budgets:
             self._budgets[peer.name] = Budget(self._bounds.queues_of_one_max_bytes, self._core.total)
-        client = Client(self._number, peer, self._budgets[peer.name])
+        client = Client(self._number, peer, self._budgets[peer.name], self._traffic[peer.name])
         self._core.clients[client] = None
         due = self._core.now_msec + self._bounds.first_line_max_msec
         client.first_line_timer = self._core.timers.at(due, lambda: self._too_silent(client))
@@ -97,7 +100,7 @@ class Router:
         if count:
             self._of_peer[client.peer.name] = count
         else:
-            del self._routes[client.peer.name]
+            del self._routes[client.peer.name], self._traffic[client.peer.name]
             # One that is charged with what still waits for the disk is found again by the peer's next connection.
             self._budgets = {
                 name: budget for name, budget in self._budgets.items() if budget.used or name in self._of_peer
@@ -169,7 +172,11 @@ class Router:
                 client.ready[subscription] = None
         self._core.delivered += len(lines) - answers
         self._system.wake()
-        return b"".join(lines)
+        taken_out = b"".join(lines)
+        traffic = client.traffic
+        traffic.delivered += len(lines)
+        traffic.delivered_bytes += len(taken_out)
+        return taken_out
 
     def resumed(self) -> list[Client]:
         """Those who waited for a full queue and no longer do."""

@@ -11,6 +11,7 @@ from aurora.link.queue import AtBound, Budget, LatestQueue, Queue, Total
 from aurora.link.refusal import Code, LinkError
 from aurora.link.rules import Gatekeeper
 from aurora.link.timers import Timers
+from aurora.link.traffic import Traffic
 
 __all__ = [
     "NO_ROUTES",
@@ -53,14 +54,16 @@ class Client:
     __slots__ = (
         "budget", "control", "control_bytes", "draining", "ended", "ending", "first_line_timer",
         "malformed", "name", "number", "older",
-        "peer", "ready", "requests", "routes", "serving", "subscriptions", "waiting_bytes", "waits", "will",
+        "peer", "ready", "requests", "routes", "serving", "subscriptions", "traffic", "waiting_bytes", "waits", "will",
     )  # fmt: skip
 
-    def __init__(self, number: int, peer: Peer, budget: Budget) -> None:
+    def __init__(self, number: int, peer: Peer, budget: Budget, traffic: Traffic) -> None:
         self.number = number
         self.peer = peer
         self.budget = budget
         """Of its peer: what all that waits for the peer's connections is charged to."""
+        self.traffic = traffic
+        """Of its peer; what is read is counted by the connection, what is written by the router."""
         self.name = ""
         """What it calls itself in hello; for people alone."""
         self.routes = NO_ROUTES
