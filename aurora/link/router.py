@@ -170,13 +170,15 @@ class Router:
             elif not subscription.closed:  # what a closed one holds is older than what came after it
                 del client.ready[subscription]
                 client.ready[subscription] = None
+        if not lines:  # each client is asked until it has nothing
+            return b""
         self._core.delivered += len(lines) - answers
         self._system.wake()
-        taken_out = b"".join(lines)
+        data = b"".join(lines)
         traffic = client.traffic
         traffic.delivered += len(lines)
-        traffic.delivered_bytes += len(taken_out)
-        return taken_out
+        traffic.delivered_bytes += len(data)
+        return data
 
     def resumed(self) -> list[Client]:
         """Those who waited for a full queue and no longer do."""
