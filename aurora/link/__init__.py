@@ -105,7 +105,7 @@ approval  What a module sends to a topic that needs an approval is answered by a
           answered, `{"approve":"a3","grant_ms":60000}` to let it pass, and others of its sender and topic for that
           long, `{"deny":"a3"}` not to. What an operator sends needs none.
 $sys      `$sys/subscriptions` answers operators who reads what, and what waits for them; `$sys/clients` who has sent
-          and read how much, all connections of a module or user together. `$sys/hub` has counts,
+          and read how much, all connections of a module or user together. `$sys/hub` has counts and rates,
           `$sys/modules/NAME/connections` how many a module has; both kept, told once a second at most. Topics that
           begin with $ are published by the hub alone; wildcards in the first level miss them.
 end       A client that closes its end for writing is given what there is for it, and ended. So is one on the unix

@@ -12,7 +12,9 @@ _PAUSE_MSEC = 1000
 
 
 class System:
-    """`$sys/hub`: counts since the start; `$sys/modules/NAME/connections`: how many a module has."""
+    """`$sys/hub`: counts since the start, and rates of the last second or so; `$sys/modules/NAME/connections`: how many
+    a module has.
+    """
 
     def __init__(self, core: Core, publishing: Publishing) -> None:
         self._core = core
@@ -22,6 +24,9 @@ class System:
         self._changed: set[str] = set()
         self._timer = 0
         self._told_received = 0
+        self._told_msec = 0
+        self._since = (0, 0, 0)
+        """When, and at which counts, what the next rates are of began."""
 
     def changed(self, client: Client, by: int) -> None:
         """A connection came or went."""
@@ -36,8 +41,11 @@ class System:
             self._soon()
 
     def _soon(self) -> None:
+        core = self._core
         if not self._timer:
-            self._timer = self._core.timers.at(self._core.now_msec + _PAUSE_MSEC, self._tell)
+            self._timer = core.timers.at(core.now_msec + _PAUSE_MSEC, self._tell)
+            if core.now_msec - self._told_msec > _PAUSE_MSEC:  # what came in a long pause has no rate
+                self._since = (core.now_msec, core.received, core.delivered)
 
     def counts(self) -> dict[str, int]:
         """What `$sys/hub` says."""
@@ -54,8 +62,9 @@ class System:
         }
 
     def _tell(self) -> None:
+        core = self._core
         self._timer = 0
-        self._told_received = self._core.received
+        self._told_received = core.received
         for name in sorted(self._changed):
             topic = f"$sys/modules/{name}/connections"
             count = self._connections[name]
@@ -64,4 +73,11 @@ class System:
                 del self._connections[name]
                 self._publishing.retained.remove(topic)
         self._changed.clear()
-        self._publishing.tell("$sys/hub", quoted(self.counts()))
+        since_msec, received, delivered = self._since
+        passed_sec = (core.now_msec - since_msec) / 1000
+        came, went = core.received - received, core.delivered - delivered
+        rates = {"received_per_sec": round(came / passed_sec, 1), "delivered_per_sec": round(went / passed_sec, 1)}
+        self._publishing.tell("$sys/hub", quoted(self.counts() | rates))
+        self._told_msec, self._since = core.now_msec, (core.now_msec, core.received, core.delivered)
+        if came:
+            self._soon()  # should nothing more come, that is to be told too

@@ -388,8 +388,34 @@ def test_the_hub_tells_about_itself_and_a_module_hears_of_itself_alone() -> None
     assert hub.codes(client) == ["denied", "denied"]
     assert hub.router.next_msec() is not None
     hub.at(10_000)
+    hub.at(11_000)
     hub.read(watcher)
     assert hub.router.next_msec() is None, "an idle hub sleeps"
+
+
+def test_the_hub_tells_its_rates_also_that_nothing_comes_any_more() -> None:
+    hub = hub_of("a")
+    client, watcher = hub.join("a"), hub.join(ROOT, sub("$sys/hub"))
+    hub.at(3_000)
+    hub.read(watcher)
+
+    def rates() -> list[tuple[float, float]]:
+        hub.at(hub.now + 1_000)
+        return [(one["received_per_sec"], one["delivered_per_sec"]) for one in hub.data(watcher)]
+
+    for _ in range(2):
+        hub.say(client, *[PUB % 1] * 200)
+        (first, _) = rates()[0]
+        assert first == 200.0
+    assert [one[0] for one in rates()] == [0.0]
+    assert rates() == []
+    assert hub.router.next_msec() is None, "an idle hub sleeps"
+    # What comes after a pause is not spread over it.
+    hub.at(hub.now + 3_600_000)
+    hub.say(client, PUB % 1, {"type": "ping"})
+    hub.read(client)
+    hub.say(client, *[PUB % 1] * 50)
+    assert rates()[0][0] == 50.0
 
 
 # Older clients

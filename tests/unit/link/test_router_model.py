@@ -164,8 +164,10 @@ def test_nothing_is_left_when_everybody_is_gone(actions: list[tuple[int, str, st
         if client is not None:
             hub.router.disconnect(client)
     hub.at(10**6)
+    hub.at(10**6 + 1_000)
     counts = hub.router.counts()
     assert (counts["clients"], counts["subscriptions"], counts["queues_bytes"]) == (0, 0, 0)
     assert (hub.router._routes, hub.router._budgets, hub.router._of_peer) == ({}, {}, {})
+    assert hub.router._traffic == {}
     assert hub.router._publishing.index._root.below == {}
     assert hub.router.next_msec() is None
