@@ -36,6 +36,7 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     origins     the web pages that the owner lets in
     gates       where an approval is needed
     rulebook    what a module may do, from its applied plan
+    runs        which modules run, as systemd has it
     connection  one connection: what is read, what is written
     ways        how one comes to the hub, and is turned away
     server      who comes and goes, what is written when
@@ -106,8 +107,10 @@ approval  What a module sends to a topic that needs an approval is answered by a
           long, `{"deny":"a3"}` not to. What an operator sends needs none.
 $sys      `$sys/subscriptions` answers operators who reads what, and what waits for them; `$sys/clients` who has sent
           and read how much, all connections of a module or user together. `$sys/hub` has counts and rates,
-          `$sys/modules/NAME/connections` how many a module has; both kept, told once a second at most. Topics that
-          begin with $ are published by the hub alone; wildcards in the first level miss them.
+          `$sys/modules/NAME/connections` how many a module has; both kept, told once a second at most.
+          `$sys/modules/NAME/state` is `{"state":"up","run":…}` for each module that systemd has up, of all of them,
+          kept, with another run after each start; `{"state":"down"}` is told once it is not. The hub looks every ten
+          seconds. Topics that begin with $ are published by the hub alone; wildcards in the first level miss them.
 end       A client that closes its end for writing is given what there is for it, and ended. So is one on the unix
           socket whose process has ended, half a second later, whoever else holds the socket.
 code      Of an error. No message: not-json, not-utf8, nul, line-break, too-large, too-deep, duplicate-key,

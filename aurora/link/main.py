@@ -24,6 +24,7 @@ from aurora.link.retained import Retained
 from aurora.link.router import Router
 from aurora.link.rulebook import read_rules
 from aurora.link.rules import Rules
+from aurora.link.runs import read_runs
 from aurora.link.server import Server
 from aurora.link.ways import Way, unix_way, websocket_ways
 from aurora.link.writer import Writer
@@ -125,7 +126,8 @@ async def serve(
     """Serve until nobody is connected, or SIGTERM."""
     notifier = SystemdNotifier()
     router = Router(Rules(), bounds)
-    server = Server(ways, partial(read_rules, paths), router, idle_sec=idle_sec, gated=Gates(paths, bounds))
+    rules, gates, runs = partial(read_rules, paths), Gates(paths, bounds), partial(read_runs, paths)
+    server = Server(ways, rules, router, idle_sec=idle_sec, gated=gates, runs=runs)
     writer = await _recall(server, environment.get("STATE_DIRECTORY", ""), bounds)
     for number in (signal.SIGTERM, signal.SIGINT):
         server.loop.add_signal_handler(number, server.stop)

@@ -7,6 +7,7 @@ when `next_msec` is due. Nothing here blocks, and every answer is there when a c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from aurora.link.acts import Acts
@@ -230,9 +231,9 @@ class Router:
             self.gatekeeper.count(client.peer, "connect")
         self._core.end(client, error)
 
-    def tell(self, topic: str, data: bytes) -> None:
-        """Publish and keep something of the hub's own: a topic below $sys, and JSON; null removes it."""
-        self._publishing.tell(topic, data)
+    def runs(self, found: Mapping[str, str]) -> None:
+        """The modules that run now, each with which of its runs that is: `$sys/modules/NAME/state`."""
+        self._system.runs(found)
 
     def counts(self) -> dict[str, int]:
         """What `$sys/hub` says."""

@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aurora.link.connection import READ_BYTES, Connection
 from aurora.link.peer import Peer
@@ -51,10 +51,12 @@ class Server:
         *,
         idle_sec: float,
         gated: Callable[[], tuple[str, ...]] = tuple,
+        runs: Callable[[], Mapping[str, str] | None] = dict,
     ) -> None:
         """`rules_of` says what a module may do, by its name; it is asked when the module connects.
 
-        `gated` says where an approval is needed; it is asked then, and once in a while.
+        `gated` says where an approval is needed; it is asked then, and once in a while. `runs` says which modules run,
+        None when that is not known; it is asked once in a while.
         """
         self.loop = asyncio.get_running_loop()
         self.router = router
@@ -67,6 +69,7 @@ class Server:
         self._ways = ways
         self._rules_of = rules_of
         self._gated = gated
+        self._runs = runs
         self._idle_sec = idle_sec
         self._connections: dict[Client, Connection] = {}
         self._joining: set[asyncio.Task[None]] = set()
@@ -108,13 +111,15 @@ class Server:
         self.turn()
         self.router.gate(self._gated())
         self.router.keeping.look()
+        if (found := self._runs()) is not None:
+            self.router.runs(found)
         now = self.loop.time()
-        runs: dict[Peer, bool] = {}
+        going: dict[Peer, bool] = {}
         for client, connection in list(self._connections.items()):
             peer = client.peer
-            if peer not in runs:
-                runs[peer] = goes_on(peer)
-            if not runs[peer]:
+            if peer not in going:
+                going[peer] = goes_on(peer)
+            if not going[peer]:
                 why = f"this run of {peer.name} is over"
                 self.router.end(client, LinkError(Code.ENDED, "keep the connection", why))
             elif not connection.look(now):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aurora.link.envelope import quoted
 from aurora.link.publishing import Publishing
 from aurora.link.session import Client, Core
@@ -13,7 +15,7 @@ _PAUSE_MSEC = 1000
 
 class System:
     """`$sys/hub`: counts since the start, and rates of the last second or so; `$sys/modules/NAME/connections`: how many
-    a module has.
+    a module has; `$sys/modules/NAME/state`: whether it is up, and which of its runs that is.
     """
 
     def __init__(self, core: Core, publishing: Publishing) -> None:
@@ -22,6 +24,7 @@ class System:
         self._connections: dict[str, int] = {}
         """Of modules alone; a user's are in `$sys/hub`."""
         self._changed: set[str] = set()
+        self._runs: Mapping[str, str] = {}
         self._timer = 0
         self._told_received = 0
         self._told_msec = 0
@@ -39,6 +42,16 @@ class System:
         """Messages came since it was last told, perhaps: tell it soon."""
         if not self._timer and self._core.received != self._told_received:
             self._soon()
+
+    def runs(self, found: Mapping[str, str]) -> None:
+        """These modules run, each in this run: tell what has changed. That one is down is told once, and not kept."""
+        for name, run in found.items():
+            if self._runs.get(name) != run:
+                self._publishing.tell(_state(name), quoted({"state": "up", "run": run}))
+        for name in self._runs.keys() - found.keys():
+            self._publishing.tell(_state(name), quoted({"state": "down"}), retain=False)
+            self._publishing.retained.remove(_state(name))
+        self._runs = found
 
     def _soon(self) -> None:
         core = self._core
@@ -81,3 +94,7 @@ class System:
         self._told_msec, self._since = core.now_msec, (core.now_msec, core.received, core.delivered)
         if came:
             self._soon()  # should nothing more come, that is to be told too
+
+
+def _state(module: str) -> str:
+    return f"$sys/modules/{module}/state"

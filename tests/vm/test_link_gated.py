@@ -152,6 +152,25 @@ def test_it_is_over_with_the_removal_of_the_module(core: Core) -> None:
     assert answers["q"]["code"] == "no-server"
 
 
+def test_which_modules_are_up_is_told_as_systemd_has_it(core: Core) -> None:
+    """Of all modules, also of those that have nothing to do with AuroraLink; a crash is seen, and the run after it."""
+    core.install(Module(name="plain", more='[restart]\ndelay = "30s"\n'))
+    core.run("auroractl link sub '$sys/modules/plain/state' --within 400 --json >/run/states 2>&1 </dev/null &")
+    seen = "[ $(wc -l </run/states) -ge {} ]"
+    core.machine.wait_until(seen.format(1), 60)
+    run = core.invocations("plain")["plain"]
+    core.run("systemctl kill --signal KILL aurora@plain")
+    core.machine.wait_until(seen.format(2), 60)
+    core.wait_for("plain", ActiveState="active")
+    core.machine.wait_until(seen.format(3), 60)
+    core.run("systemctl stop aurora@plain")
+    core.machine.wait_until(seen.format(4), 60)
+    lines = core.run("pkill -f modules/plain/state; cat /run/states").stdout.splitlines()
+    states = [json.loads(line)["data"] for line in lines]
+    assert [one["state"] for one in states] == ["up", "down", "up", "down"]
+    assert states[0]["run"] == run != states[2]["run"]
+
+
 def test_who_talks_is_seen_live(core: Core) -> None:
     lines = core.run("auroractl link top --json --count 2 --delay 3").stdout.splitlines()
     assert len(lines) == 2

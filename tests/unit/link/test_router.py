@@ -382,8 +382,8 @@ def test_the_hub_tells_about_itself_and_a_module_hears_of_itself_alone() -> None
     assert (message["topic"], message["from"], message["data"]) == ("$sys/modules/a/connections", "$hub", 1)
     told = {one["topic"]: one["data"] for one in hub.read(watcher)}
     assert told["$sys/hub"]["clients"] == 2
-    hub.router.tell("$sys/modules/a/state", b'"active"')
-    assert hub.data(client) == ["active"]
+    hub.router.runs({"a": "1", "b": "1"})
+    assert hub.data(client) == [{"state": "up", "run": "1"}]
     hub.say(client, sub("$sys/modules/b/#"), pub("$sys/modules/a/state", "failed"))
     assert hub.codes(client) == ["denied", "denied"]
     assert hub.router.next_msec() is not None
@@ -416,6 +416,23 @@ def test_the_hub_tells_its_rates_also_that_nothing_comes_any_more() -> None:
     hub.read(client)
     hub.say(client, *[PUB % 1] * 50)
     assert rates()[0][0] == 50.0
+
+
+def test_the_hub_tells_which_modules_are_up_and_when_that_changes() -> None:
+    hub = hub_of()
+    watcher = hub.join(ROOT, sub("$sys/modules/+/state"))
+
+    def seen(runs: dict[str, str]) -> list[tuple[str, dict[str, str]]]:
+        hub.router.runs(runs)
+        return [(one["topic"].split("/")[2], one["data"]) for one in hub.read(watcher)]
+
+    assert seen({"a": "1", "b": "1"}) == [("a", {"state": "up", "run": "1"}), ("b", {"state": "up", "run": "1"})]
+    assert seen({"a": "1", "b": "1"}) == []
+    assert seen({"a": "2", "b": "1"}) == [("a", {"state": "up", "run": "2"})]
+    assert seen({"b": "1"}) == [("a", {"state": "down"})]
+    later = hub.join(ROOT)
+    hub.say(later, sub("$sys/modules/+/state"))
+    assert [one["topic"] for one in hub.read(later)] == ["$sys/modules/b/state"], "what is kept is what is up"
 
 
 # Older clients
