@@ -84,7 +84,7 @@ class LinkClient:
     def publish(self, topic: str, data: object, *, retain: bool = False) -> str:
         """Publish, and wait until the hub has taken it.
 
-        Where the machine's owner wants it approved first, that is under the id which is returned; else that is empty.
+        Where it has to be approved first, that is under the id which is returned; else that is empty.
         """
         message = {"type": "pub", "topic": topic, **({"retain": True} if retain else {}), "data": data}
         return str(self._call(message, "ack").get("approval", ""))

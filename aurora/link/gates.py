@@ -33,7 +33,8 @@ class Gates:
         try:
             found = tuple(dict.fromkeys((*self._owners(), *self._of_modules())))
             if len(found) > self._max:
-                raise Refused("go by them", f"they name {len(found)} patterns of topics", remedy=f"at most {self._max}")
+                why = f"there are {len(found)} patterns of topics"
+                raise Refused("go by where approvals are needed", why, remedy=f"at most {self._max}")
         except (OSError, AuroraError) as error:
             self._tell(str(error))
             return ALL
