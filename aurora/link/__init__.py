@@ -40,7 +40,11 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     connection  one connection: what is read, what is written
     ways        how one comes to the hub, and is turned away
     server      who comes and goes, what is written when
-    client      a small blocking client
+    phrases     what a client says, and what a caller is told       PURE
+    backoff     when a client tries again, and what it says then    PURE
+    client      a small blocking client: one connection
+    lasting     the same, for as long as its program runs
+    aio         the same for asyncio
     edge        what a device says that is an older client          PURE
     edge_main   aurora-edge
     main        aurora-link.service

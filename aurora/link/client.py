@@ -1,30 +1,25 @@
-"""A small blocking client of the hub, for the command line and for modules that do one thing at a time."""
+"""A small blocking client of the hub: one connection, for the command line and for what lasts longer."""
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections import deque
 from collections.abc import Iterator
 from time import monotonic
 
-from aurora.errors import AuroraError, Denied, HostError, InputError, NotFound
+from aurora.errors import InputError
+from aurora.link import phrases
+from aurora.link.phrases import Message
 from aurora.paths import Paths
 
-__all__ = ["ADDRESS_VARIABLE", "ANSWER_SEC", "LINE_MAX_BYTES", "LinkClient", "address", "connect"]
+__all__ = ["ADDRESS_VARIABLE", "ANSWER_SEC", "LinkClient", "address", "connect", "here"]
 
 ADDRESS_VARIABLE = "AURORA_LINK"
 """In the environment of a module that has a [link] table: unix:/run/aurora/link.sock."""
 ANSWER_SEC = 15.0
 """How long the hub has for an answer: it may have to be started first."""
-LINE_MAX_BYTES = 1024 * 1024
-"""A longer line does not come from the hub."""
-EARLY_MAX = 16_384
 _READ_BYTES = 64 * 1024
-_DELIVERED = ("pub", "req")
-
-type Message = dict[str, object]
 
 
 def address(variable: str, paths: Paths) -> str:
@@ -42,7 +37,7 @@ def address(variable: str, paths: Paths) -> str:
 
 
 class LinkClient:
-    """One connection. HostError when the hub goes or does not answer in time; Denied when it refuses."""
+    """One connection. Gone when the hub goes or does not answer in time; an error that says why when it refuses."""
 
     def __init__(self, place: str, *, timeout_sec: float) -> None:
         """Connect and say hello. `timeout_sec` is for each answer, from here on."""
@@ -56,29 +51,24 @@ class LinkClient:
         """What others see in `from`."""
         try:
             self._socket.settimeout(timeout_sec)
-            self._connect(place)
-            self.send({"type": "hello", "version": 1})
+            try:
+                self._socket.connect(place)
+            except OSError as error:
+                raise phrases.unreachable(error, place) from None
+            self.send(phrases.HELLO)
             self.name = str(self._await("hello").get("id", ""))
         except BaseException:
             self._socket.close()
             raise
 
-    def _connect(self, place: str) -> None:
-        what = "reach AuroraLink"
-        try:
-            self._socket.connect(place)
-        except (FileNotFoundError, ConnectionRefusedError):
-            remedy = "systemctl start aurora-link.socket; a module needs a [link] table"
-            raise NotFound(what, "nothing listens there", where=place, remedy=remedy) from None
-        except PermissionError as error:
-            raise Denied(what, str(error), where=place, remedy="a [link] table in the module's manifest") from None
-        except OSError as error:
-            raise HostError(what, str(error), where=place) from None
-
     def __enter__(self) -> LinkClient:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
         self._socket.close()
 
     def publish(self, topic: str, data: object, *, retain: bool = False) -> str:
@@ -86,8 +76,7 @@ class LinkClient:
 
         Where it has to be approved first, that is under the id which is returned; else that is empty.
         """
-        message = {"type": "pub", "topic": topic, **({"retain": True} if retain else {}), "data": data}
-        return str(self._call(message, "ack").get("approval", ""))
+        return str(self._call(phrases.pub(topic, data, retain=retain), "ack").get("approval", ""))
 
     def subscribe(self, pattern: str, *, cursor: str = "") -> None:
         """Subscribe; what comes is read by `messages`.
@@ -95,42 +84,43 @@ class LinkClient:
         With a `cursor`, a name of your own, it is the durable messages that are kept: each comes again, with the same
         id, until it or a later one was acknowledged, so that none is missed while nobody is subscribed.
         """
-        self._call({"type": "sub", "topic": pattern, **({"cursor": cursor} if cursor else {})}, "ack")
+        self._call(phrases.sub(pattern, cursor), "ack")
 
     def acknowledge(self, message: Message) -> None:
         """Have this durable message, and all before it that its cursor was sent, not come again."""
-        self.send({"type": "ack", "id": message["id"], "cursor": message["cursor"]})
+        self.send(phrases.acknowledgement(message))
 
     def forget(self, pattern: str, cursor: str) -> None:
         """Forget the cursor for good: durable messages are kept for it no longer."""
-        self._call({"type": "unsub", "topic": pattern, "cursor": cursor}, "ack")
+        self._call(phrases.unsub(pattern, cursor), "ack")
 
     def serve(self, pattern: str) -> None:
-        """Take requests of these topics; they are read by `messages`, and answered by `reply`."""
-        self._call({"type": "sub", "topic": pattern, "serve": True}, "ack")
+        """Take requests of these topics; they are read by `messages`, and answered by `reply` or `fail`."""
+        self._call(phrases.serving(pattern), "ack")
 
     def reply(self, request: Message, data: object) -> None:
-        """Answer a request that `messages` gave."""
-        self.send({"type": "rep", "id": request["id"], "data": data})
+        """Answer a request that `messages` gave; where its time is over, nobody gets that."""
+        self.send(phrases.rep(request, data))
+
+    def fail(self, request: Message, why: str) -> None:
+        """Have whoever asked get an error instead: HostError, where that is one of these clients."""
+        self.send(phrases.failure(request, why))
 
     def request(self, topic: str, data: object, *, deadline_sec: float) -> object:
-        """The answer of who serves the topic."""
-        self._socket.settimeout(deadline_sec + self._timeout_sec)
-        message = {"type": "req", "topic": topic, "deadline_ms": int(deadline_sec * 1000), "data": data}
-        return self._call(message, "rep").get("data")
+        """What the server of the topic answers; NotFound without one, DeadlineExceeded, HostError when it failed."""
+        asked = phrases.ask(topic, data, deadline_sec)
+        return self._call(asked, "rep", within_sec=deadline_sec + self._timeout_sec).get("data")
 
     def send(self, message: Message) -> None:
         """One message, as it stands; InputError when no JSON can hold it."""
-        try:
-            line = json.dumps(message, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-        except (ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
-            raise InputError("send the message", f"JSON cannot hold it: {error}") from None
+        line = phrases.encoded(message)
+        self._socket.settimeout(self._timeout_sec)
         try:
             self._socket.sendall(line)
         except (BrokenPipeError, ConnectionResetError):
             pass  # why it was ended stands in what can still be read
         except OSError as error:
-            raise HostError("talk with AuroraLink", str(error)) from None
+            raise phrases.gone(str(error)) from None
 
     def messages(self, *, within_sec: float | None = None) -> Iterator[Message]:
         """What is published for this connection (`"type":"pub"`), and what it is asked where it serves (`"req"`), as
@@ -148,68 +138,55 @@ class LinkClient:
                 message = self._read()
             except TimeoutError:
                 return
-            if message.get("type") == "error":
-                raise _refused(message)
-            if message.get("type") in _DELIVERED:
+            if message.get("type") == "error" and not phrases.is_over(message):
+                raise phrases.refused(message)
+            if message.get("type") in phrases.DELIVERED:
                 yield message
 
-    def _call(self, message: Message, wanted: str) -> Message:
+    def _call(self, message: Message, wanted: str, *, within_sec: float = 0) -> Message:
         self._number += 1
         self.send({**message, "id": str(self._number)})
-        return self._await(wanted, str(self._number))
+        return self._await(wanted, str(self._number), within_sec=within_sec)
 
-    def _await(self, wanted: str, number: str = "") -> Message:
+    def _await(self, wanted: str, number: str = "", *, within_sec: float = 0) -> Message:
         """The message of that type, and with that id where there is one."""
+        self._socket.settimeout(within_sec or self._timeout_sec)
         try:
             while True:
                 message = self._read()
                 own = not number or message.get("id") in (number, None)
                 if message.get("type") == "error" and own:
-                    raise _refused(message)
+                    raise phrases.refused(message)
                 if message.get("type") == wanted and own:
                     return message
-                if message.get("type") in _DELIVERED:
+                if message.get("type") in phrases.DELIVERED:
                     self._early.append(message)
-                    if len(self._early) > EARLY_MAX:
-                        raise HostError("talk with AuroraLink", f"{EARLY_MAX} messages came before its answer")
+                    if len(self._early) > phrases.UNREAD_MAX:
+                        raise phrases.unread()
         except TimeoutError:
-            why = f"it did not answer within {self._timeout_sec:g} s"
-            raise HostError("talk with AuroraLink", why, remedy="journalctl -u aurora-link") from None
+            raise phrases.too_late(self._timeout_sec) from None
 
     def _read(self) -> Message:
         while (end := self._rest.find(b"\n")) < 0:
-            if len(self._rest) > LINE_MAX_BYTES:
-                raise HostError("talk with AuroraLink", "it sent a line that does not end")
+            if len(self._rest) > phrases.LINE_MAX_BYTES:
+                raise phrases.gone("it sent a line that does not end")
             try:
                 more = self._socket.recv(_READ_BYTES)
             except ConnectionError:
                 more = b""
             if not more:
-                raise HostError("talk with AuroraLink", "it ended the connection", remedy="again")
+                raise phrases.gone("it ended the connection", remedy="again")
             self._rest += more
         line = bytes(self._rest[:end])
         del self._rest[: end + 1]
-        message = json.loads(line)
-        return message if isinstance(message, dict) else {}
+        return phrases.decoded(line)
 
 
 def connect(*, timeout_sec: float = ANSWER_SEC) -> LinkClient:
     """A connection to this machine's hub, or where the environment says; NotFound, Denied or HostError without one."""
-    return LinkClient(address(os.environ.get(ADDRESS_VARIABLE, ""), Paths()), timeout_sec=timeout_sec)
+    return LinkClient(here(), timeout_sec=timeout_sec)
 
 
-_BY_CODE: dict[str, type[AuroraError]] = {
-    "denied": Denied,
-    "unanswered": Denied,
-    "no-server": NotFound,
-    **dict.fromkeys(("busy", "deadline", "cancelled", "failed", "slow", "silent", "too-many"), HostError),
-}
-"""What the hub's codes are for a caller; all others are faults of what was asked."""
-
-
-def _refused(message: Message) -> AuroraError:
-    """The hub's error message, as an error: its text says what cannot be done, and why."""
-    text = str(message.get("text", ""))
-    what, because, why = text.removeprefix("cannot ").partition(", because ")
-    kind = _BY_CODE.get(str(message.get("code", "")), InputError)
-    return kind(what, why) if because else kind("have it done by AuroraLink", text or "it gave no reason")
+def here() -> str:
+    """The path of the socket of this machine's hub, or where the environment says; InputError where that is none."""
+    return address(os.environ.get(ADDRESS_VARIABLE, ""), Paths())

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 
 from aurora.errors import InputError
+from aurora.link.backoff import DELAY_MAX_SEC, FIRST_DELAY_SEC
 
-__all__ = ["ABOUT", "DEFAULT_ADDRESS", "ENVIRONMENT", "ID_MAX_CHARS", "answer", "checked", "delay_sec", "hello"]
+__all__ = ["ABOUT", "DEFAULT_ADDRESS", "ENVIRONMENT", "ID_MAX_CHARS", "answer", "checked", "hello"]
 
 DEFAULT_ADDRESS = "ws://127.0.0.1:9801"
 ID_MAX_CHARS = 64
 """As the hub has it for every id."""
-FIRST_DELAY_SEC = 0.5
-DELAY_MAX_SEC = 30.0
-_DOUBLINGS_MAX = 16
 
 ABOUT = (
     "Takes part in the broadcast group of AuroraLink as one device: connects by WebSocket, says hello with its id, and"
@@ -57,9 +55,3 @@ def answer(text: str | bytes, name: str, wall_msec: int) -> str:
     if not isinstance(message, dict) or message.get("type") != "ping":
         return ""
     return json.dumps({"type": "pong", "id": name, "ts": wall_msec}, ensure_ascii=False)
-
-
-def delay_sec(failures: int, chance: float) -> float:
-    """How long to wait after so many failures, one or more; `chance` is from 0 to 1."""
-    most = min(DELAY_MAX_SEC, FIRST_DELAY_SEC * 2.0 ** min(failures - 1, _DOUBLINGS_MAX))
-    return most * (1 - chance / 2)

@@ -18,12 +18,11 @@ from websockets.exceptions import InvalidURI, WebSocketException
 
 from aurora import __version__
 from aurora.errors import AuroraError, InputError
-from aurora.link.edge import ABOUT, DEFAULT_ADDRESS, ENVIRONMENT, answer, checked, delay_sec, hello
+from aurora.link.backoff import STEADY_SEC, delay_sec
+from aurora.link.edge import ABOUT, DEFAULT_ADDRESS, ENVIRONMENT, answer, checked, hello
 
 __all__ = ["main", "take_part"]
 
-STEADY_SEC = 10.0
-"""A connection that lasted so long counts: the next delay is the first again."""
 MESSAGE_MAX_BYTES = 1024 * 1024
 TIMEOUT_SEC = 20.0
 """For the handshake, between pings, and for each of their answers."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aurora import sdk
-from aurora.errors import Denied, HostError, InputError, NotFound
+from aurora.errors import DeadlineExceeded, Denied, HostError, InputError, NotFound
 from aurora.link.client import LinkClient, address
 from aurora.link.rules import ModuleRules
 from aurora.paths import Paths
@@ -83,7 +83,7 @@ def test_a_request_that_nobody_serves_or_answers_says_so(tmp_path: Path) -> None
             one.request("lamp", 1, deadline_sec=5)
         server.send({"type": "sub", "topic": "lamp", "serve": True, "id": "s"})
         server.publish("x", 1)  # answered after the subscription
-        with pytest.raises(HostError):
+        with pytest.raises(DeadlineExceeded):
             one.request("lamp", 1, deadline_sec=0.05)
 
 
@@ -124,5 +124,5 @@ def test_what_is_asked_while_an_answer_is_waited_for_is_not_lost(tmp_path: Path)
 
 def test_a_module_outside_aurora_is_told_where_it_looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AURORA_LINK", f"unix:{tmp_path}/none")
-    with pytest.raises(NotFound, match="none"):
-        sdk.link()
+    with sdk.link() as link, pytest.raises(HostError, match="none"):
+        link.publish("a", 1)

@@ -18,7 +18,8 @@ from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
 from aurora.errors import InputError
-from aurora.link.edge import DELAY_MAX_SEC, FIRST_DELAY_SEC, ID_MAX_CHARS, answer, checked, delay_sec, hello
+from aurora.link.backoff import DELAY_MAX_SEC, FIRST_DELAY_SEC, delay_sec
+from aurora.link.edge import ID_MAX_CHARS, answer, checked, hello
 from aurora.link.edge_main import main
 from aurora.link.rules import ModuleRules
 

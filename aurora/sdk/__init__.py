@@ -10,6 +10,9 @@ Each call speaks to systemd (sd_notify(3)) about the unit that the process belon
 nobody listens, every notification does nothing, so a module runs unchanged from a shell. Nothing here needs
 threads or asyncio, and importing it is cheap. A module that does not import it is as welcome: all of it is
 plain systemd protocol.
+
+    aio     heartbeat and link for programs with asyncio; all else is the same there
+    turns   when a turn of the beat is due
 """
 
 from __future__ import annotations
@@ -27,10 +30,11 @@ from types import FrameType, TracebackType
 from sdnotify import SystemdNotifier
 
 from aurora.errors import NotFound
+from aurora.sdk.turns import STOP_SIGNALS, Turns
 
 TYPE_CHECKING = False  # to type checkers it is true, wherever it comes from; typing's own costs a tenth of a start
 if TYPE_CHECKING:
-    from aurora.link.client import LinkClient
+    from aurora.link.lasting import Link
 
 __all__ = [
     "alive",
@@ -47,12 +51,6 @@ __all__ = [
     "watchdog_interval_sec",
 ]
 
-DEFAULT_INTERVAL_SEC = 1.0
-"""Between two turns of `heartbeat()` where neither the caller nor a watchdog says otherwise."""
-_POLL_MAX_SEC = 3600.0
-"""poll(2) counts milliseconds in an int; a longer wait is several of these."""
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-"""systemctl stop, and Ctrl-C."""
 
 # --- what is said to systemd ------------------------------------------------------------------------------
 
@@ -124,27 +122,17 @@ def heartbeat(interval_sec: float | None = None) -> Iterator[None]:
     For the main thread, as signal handlers are (ValueError elsewhere); those that stood before are put back at
     the end of the loop. ValueError for an interval that is not above 0.
     """
-    watchdog_sec = watchdog_interval_sec()
-    if interval_sec is None:
-        interval_sec = DEFAULT_INTERVAL_SEC if watchdog_sec is None else watchdog_sec
-    if not interval_sec > 0:
-        raise ValueError(f"a heartbeat needs an interval above 0 seconds, not {interval_sec}")
-    return _beats(interval_sec, _POLL_MAX_SEC if watchdog_sec is None else min(watchdog_sec, _POLL_MAX_SEC))
+    return _beats(Turns(interval_sec, watchdog_interval_sec()))
 
 
-def _beats(interval_sec: float, feed_sec: float) -> Iterator[None]:
+def _beats(turns: Turns) -> Iterator[None]:
     with _StopSignal() as stop:
-        turn_at = time.monotonic()
         while not stop.received:
             alive()
-            now = time.monotonic()
-            if now < turn_at:
-                stop.wait(min(turn_at - now, feed_sec))
-                continue
-            turn_at += interval_sec
-            if turn_at <= now:  # a whole turn late: count anew from here
-                turn_at = now + interval_sec
-            yield
+            if wait_sec := turns.wait_sec(time.monotonic()):
+                stop.wait(wait_sec)
+            else:
+                yield
         stopping()
 
 
@@ -165,7 +153,7 @@ class _StopSignal:
         self._poll.register(self._read_fd, select.POLLIN)
         try:
             self._wakeup_before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-            self._handlers_before = {number: signal.signal(number, self._note) for number in _STOP_SIGNALS}
+            self._handlers_before = {number: signal.signal(number, self._note) for number in STOP_SIGNALS}
         except ValueError:  # not the main thread; the first of the two calls says so already
             self._close()
             raise
@@ -183,7 +171,7 @@ class _StopSignal:
     def wait(self, timeout_sec: float) -> None:
         """Until a signal, any that Python handles, or the end of the time."""
         # The bytes are signal numbers; they may be here before the Python handler has run.
-        if self._poll.poll(timeout_sec * 1000) and any(n in _STOP_SIGNALS for n in os.read(self._read_fd, 4096)):
+        if self._poll.poll(timeout_sec * 1000) and any(n in STOP_SIGNALS for n in os.read(self._read_fd, 4096)):
             self.received = True
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
@@ -197,27 +185,36 @@ class _StopSignal:
 # --- AuroraLink -------------------------------------------------------------------------------------------
 
 
-def link(*, timeout_sec: float = 15.0) -> LinkClient:
-    """A connection to AuroraLink, for as long as the body of a `with` runs.
+def link(*, timeout_sec: float = 15.0) -> Link:
+    """AuroraLink, for as long as the body of a `with` runs; aurora.sdk.aio.link is the same for asyncio.
 
         with sdk.link() as link:
-            link.publish("site/wind", {"speed_m_s": 3.5})
             link.subscribe("site/lamp")
             link.serve("wind/now")
-            for message in link.messages(within_sec=1.0):
-                if message["type"] == "req":
-                    link.reply(message, 3.5)
+            sdk.ready()
+            for _ in sdk.heartbeat(0.1):
+                for message in link.messages(within_sec=1.0):
+                    if message["type"] == "req":
+                        link.reply(message, 3.5)
+                    else:
+                        link.publish("site/wind", {"speed_m_s": 3.5})
 
-    What the module may do is in [link] of its manifest; the machine's owner may want some of it approved. Each call
-    waits for its answer, `timeout_sec` at most, as the hub may have to be started first; `messages` waits as long as
-    it is told: between two turns of `heartbeat()` that is, so that the watchdog is fed. NotFound where no hub listens,
-    Denied with the reason where the hub refuses, HostError when it goes: then connect again. auroralink(7) has the
+    What the module may do is in [link] of its manifest; the machine's owner may want some of it approved. It outlives
+    the hub, and does without: it connects by itself, again and again with growing delays, and then subscribes and
+    serves as before. That the hub is away, and that it is back, is said in the log, once each.
+
+    Each call waits for its answer, `timeout_sec` at most, as the hub may have to be started first; `messages` waits as
+    long as it is told: between two turns of `heartbeat()` that is, so that the watchdog is fed. An answer may be an
+    error (aurora.errors): Denied where the hub refuses, InputError where what is asked is wrong, NotFound where nobody
+    serves, DeadlineExceeded, HostError when the hub is away or full, or who serves has failed. auroralink(7) has the
     protocol for other languages.
     """
     # Most modules talk with nobody, and JSON and sockets cost more than all else here.
+    from aurora.link.backoff import Absence  # noqa: PLC0415  # see above
     from aurora.link.client import connect  # noqa: PLC0415  # see above
+    from aurora.link.lasting import Link  # noqa: PLC0415  # see above
 
-    return connect(timeout_sec=timeout_sec)
+    return Link(lambda: connect(timeout_sec=timeout_sec), Absence(log.warning, log.info))
 
 
 # --- own directories --------------------------------------------------------------------------------------
