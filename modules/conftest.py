@@ -1,12 +1,15 @@
-"""Runs a module's program for real, outside systemd, with a listener where systemd would be."""
+"""Runs a module's program for real, outside systemd, with a listener where systemd would be, and a hub."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import queue
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -15,9 +18,18 @@ import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import PIPE
-from typing import IO
+from typing import IO, Any
 
+import psutil
 import pytest
+
+from aurora.link.client import LinkClient
+from aurora.link.identity import Identified
+from aurora.link.rulebook import read_rules
+from aurora.manifest import read_manifest
+from aurora.paths import Paths
+from tests.unit.link.served import Served
+from tests.unit.link.talking import ROOT, module
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEADLINE_SEC = 30.0
@@ -85,6 +97,10 @@ class Program:
             pass
         return line
 
+    def log_lines(self) -> list[str]:
+        """All that is left on stderr, once it has ended."""
+        return list(iter(self._errors.get, None))
+
     def stop(self) -> int:
         """Send SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -126,6 +142,57 @@ class Program:
         return line
 
 
+class Hub:
+    """AuroraLink, with the rules that the shipped manifests ask for; `client` is root, who may all."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._rules = {path.parent.name: rules_of(path, place) for path in CHECKOUT.glob("modules/*/module.toml")}
+
+    @contextlib.contextmanager
+    def up(self, port: int = 0) -> Iterator[Served]:
+        """There for as long as the body runs, by WebSocket at that port; what is durable outlives that."""
+        with Served(self.place, identify=whoever_it_is, port=port, **self._rules) as served, served.disk(self.place):
+            yield served
+        (self.place / "link.sock").unlink()
+
+    @property
+    def address(self) -> str:
+        """For $AURORA_LINK."""
+        return f"unix:{self.place}/link.sock"
+
+    def client(self) -> LinkClient:
+        """A connection of root's."""
+        return LinkClient(f"{self.place}/link.sock", timeout_sec=DEADLINE_SEC)
+
+
+def rules_of(path: Path, place: Path) -> Any:
+    """What the hub lets the module do whose manifest that is."""
+    manifest = read_manifest(path.read_bytes(), file="module.toml")
+    paths = Paths(str(place))
+    paths.link_rules.mkdir(parents=True, exist_ok=True)
+    (paths.link_rules / f"{manifest.name}.json").write_text(json.dumps(manifest.link.rules))
+    return read_rules(paths, manifest.name)
+
+
+def whoever_it_is(handle: socket.socket) -> Identified:
+    """A module is known by its environment here, where there are no units; whoever has no such name is root."""
+    if handle.family == socket.AF_UNIX:
+        pid, _, _ = struct.unpack("3i", handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    else:
+        far, near = handle.getpeername(), handle.getsockname()
+        (pid,) = {one.pid for one in psutil.net_connections("tcp") if (one.laddr, one.raddr) == (far, near)}
+    name = psutil.Process(pid).environ().get("AURORA_MODULE")
+    return Identified(module(name) if name else ROOT, -1)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Hub:
+    place = tmp_path / "hub"
+    place.mkdir()
+    return Hub(place)
+
+
 @pytest.fixture
 def systemd(tmp_path: Path) -> Iterator[Systemd]:
     listener = Systemd(tmp_path / "notify")
@@ -149,7 +216,7 @@ def start(systemd: Systemd) -> Iterator[Callable[..., Program]]:
             **manifest.get("environment", {}),
             **variables,
         }
-        started.append(Program(argv_of(manifest["module"]["entry"]), folder, environment))
+        started.append(Program(argv_of(manifest["module"]["entry"], folder), folder, environment))
         return started[-1]
 
     yield run
@@ -157,7 +224,27 @@ def start(systemd: Systemd) -> Iterator[Callable[..., Program]]:
         program.close()
 
 
-def argv_of(entry: str | list[str]) -> list[str]:
+def argv_of(entry: str | list[str], folder: Path) -> list[str]:
     argv = [entry] if isinstance(entry, str) else entry
-    interpreter = {".py": [sys.executable], ".sh": ["/bin/sh"]}
-    return [*interpreter.get(Path(argv[0]).suffix, []), *argv]
+    interpreter = {".py": [sys.executable], ".sh": ["/bin/sh"]}.get(Path(argv[0]).suffix)
+    if interpreter is None:
+        return [str(folder / argv[0]), *argv[1:]]  # an absolute path stays what it is
+    return [*interpreter, *argv]
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Callable[[Path], Path]:
+    """The folder of a module with its program: one in C has to be built first, as its README says."""
+
+    def build(folder: Path) -> Path:
+        sources = list(folder.glob("*.c"))
+        if not sources:
+            return folder
+        copy = tmp_path / folder.name
+        shutil.copytree(folder, copy)
+        strict = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+        command = ["cc", "-O2", *strict, "-o", sources[0].stem, *(source.name for source in sources)]
+        subprocess.run(command, cwd=copy, check=True)
+        return copy
+
+    return build

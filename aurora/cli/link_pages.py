@@ -34,6 +34,7 @@ def man_link(date: str = "") -> str:
     body += [line for text in LINK_ABOUT for line in (".PP", *prose(text))][1:]
     body += [".SH PROTOCOL", *list(_protocol())[1:], ".SH EXAMPLES", "In two terminals:"]
     body += code(("sudo auroractl link sub 'site/#'", "sudo auroractl link pub site/lamp '{\"on\": true}'"))
+    body += [".PP", *prose(PROGRAMS)]
     body += [".SH SEE ALSO", *references(("auroractl", 1), ("aurora-edge", 1), ("aurora.module", 5))]
     return page("auroralink", 7, date, body)
 

@@ -1,6 +1,6 @@
-"""Prints one JSON line of this machine's figures every INTERVAL_SEC: cpu, memory, disks, temperatures, network.
+"""Tells this machine's figures every INTERVAL_SEC: cpu, memory, disks, temperatures, network.
 
-Units are in the names. What the machine has no sensor for, or does not let be read, is null: nothing is made
+They are one JSON line on stdout, and one message on AuroraLink, as long as that is there. Units are in the names. What the machine has no sensor for, or does not let be read, is null: nothing is made
 up. Byte and packet counters count from boot; percentages are over the time since the line before.
 """
 
@@ -13,8 +13,13 @@ from pathlib import Path
 import psutil
 
 from aurora import sdk
+from aurora.errors import AuroraError
+from aurora.link.lasting import Link
 
 INTERVAL_SEC = float(os.environ.get("INTERVAL_SEC", "5"))
+TOPIC = "hoststat/figures"
+LINK_TIMEOUT_SEC = 5.0
+"""Well below the watchdog's time: a hub that does not answer is no hang of this module."""
 
 Figures = dict[str, object]
 
@@ -22,12 +27,25 @@ Figures = dict[str, object]
 def main() -> None:
     known(psutil.cpu_percent)  # a share is between two looks: this is the first
     sdk.ready("measuring")
-    for turn, _ in enumerate(sdk.heartbeat(INTERVAL_SEC)):
-        if turn == 0:
-            continue  # at once: too short a time for a share to mean anything
-        line = reading()
-        print(json.dumps(line, separators=(",", ":"), allow_nan=False), flush=True)
-        sdk.status(summary(line))
+    with sdk.link(timeout_sec=LINK_TIMEOUT_SEC) as link:
+        for turn, _ in enumerate(sdk.heartbeat(INTERVAL_SEC)):
+            if turn == 0:
+                continue  # at once: too short a time for a share to mean anything
+            line = reading()
+            print(json.dumps(line, separators=(",", ":"), allow_nan=False), flush=True)
+            publish(link, line)
+            sdk.status(summary(line))
+
+
+def publish(link: Link, line: Figures) -> None:
+    """Retained, so that whoever subscribes later has the last reading at once. Without the hub it does without."""
+    try:
+        link.publish(TOPIC, line, retain=True)
+    except AuroraError as error:
+        # That the hub is away, and back again, the link itself says.
+        if link.name and TOPIC not in _missed:
+            _missed.add(TOPIC)
+            sdk.log.warning("no reading on AuroraLink: %s", error)
 
 
 def reading() -> Figures:
@@ -61,7 +79,7 @@ def known[T](figure: Callable[[], T]) -> T | None:
 
 
 _missed: set[str] = set()
-"""At most one entry for each figure."""
+"""At most one entry for each figure, and one for AuroraLink."""
 
 
 def cpu_frequency_mhz() -> float | None:

@@ -116,10 +116,53 @@ def test_what_the_machine_lacks_is_null_and_the_reason_is_logged_once(
     absent = {*NULL_WHERE_ABSENT, "swap_total_bytes", "swap_used_bytes"} - {"disks"}
     for line in lines:
         assert {name for name, value in line.items() if value is None} == absent
-    reasons = [program.log_line() for _ in range(3)]
+    reasons = [program.log_line("no figure") for _ in range(3)]
     assert [reason.split(":")[0] for reason in reasons] == [
         "<4>no figure for cpu_frequency_mhz",
         "<4>no figure for swap",
         "<4>no figure for network",
     ]
     assert program.stop() == 0
+
+
+def test_each_reading_is_on_aurora_link_as_in_the_journal_and_the_last_one_stays(
+    start: Callable[..., Any], hub: Any
+) -> None:
+    with hub.up():
+        program = start(HERE, INTERVAL_SEC="0.2", AURORA_LINK=hub.address)
+        program.output_line()
+        printed = json.loads(program.output_line())
+        with hub.client() as root:
+            root.subscribe("hoststat/#")
+            messages = root.messages(within_sec=30)
+            last = next(messages)
+            assert (last["topic"], last["from"], last["retained"]) == ("hoststat/figures", "hoststat", True)
+            assert last["data"].keys() == printed.keys()
+            printed_later = [json.loads(program.output_line()) for _ in range(3)]
+            told_later = [next(messages)["data"] for _ in range(3)]
+            assert any(line in told_later for line in printed_later)
+
+
+def test_without_the_hub_it_goes_on_says_so_once_and_is_there_again_with_it(
+    start: Callable[..., Any], hub: Any
+) -> None:
+    program = start(HERE, INTERVAL_SEC="0.1", AURORA_LINK=hub.address)
+    for number in range(2):
+        lines = [json.loads(program.output_line()) for _ in range(4)]
+        assert len(lines) == 4
+        with hub.up(), hub.client() as root:
+            root.subscribe("hoststat/figures")
+            next(root.messages(within_sec=30))
+            assert program.log_line("AuroraLink").startswith("<4>cannot " + ("reach", "talk with")[number])
+            assert program.log_line("AuroraLink") == "<6>connected with AuroraLink again, as hoststat"
+    assert program.stop() == 0
+
+
+def test_what_its_manifest_does_not_allow_is_said_once(start: Callable[..., Any], hub: Any) -> None:
+    with hub.up():
+        program = start(HERE, INTERVAL_SEC="0.1", AURORA_LINK=hub.address, AURORA_MODULE="hello")
+        for _ in range(3):
+            program.output_line()
+        assert program.log_line("no reading on AuroraLink").startswith("<4>no reading on AuroraLink: cannot publish")
+        assert program.stop() == 0
+        assert [line for line in program.log_lines() if "AuroraLink" in line] == []

@@ -36,7 +36,7 @@ class Served:
 
     def __init__(
         self, place: Path, *peers: Peer, idle_sec: float = 3600, bounds: Bounds | None = None,
-        identify: Callable[[socket.socket], Identified] | None = None, **rules: ModuleRules,
+        identify: Callable[[socket.socket], Identified] | None = None, port: int = 0, **rules: ModuleRules,
     ) -> None:  # fmt: skip
         self.place = str(place / "link.sock")
         self._peers = list(peers or (ROOT,))
@@ -47,7 +47,7 @@ class Served:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.place)
         self._listener.listen(128)
-        self._tcp = socket.create_server(("127.0.0.1", 0))
+        self._tcp = socket.create_server(("127.0.0.1", port))
         self.port: int = self._tcp.getsockname()[1]
         self.gated: tuple[str, ...] = ()
         self.origins: tuple[str, ...] = ()
