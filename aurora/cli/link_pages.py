@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from aurora import link
-from aurora.cli.places import LINK_ABOUT
+from aurora.cli.places import LINK_ABOUT, LINK_PROGRAMS
 from aurora.cli.roff import bold, code, page, prose, references, tagged
 from aurora.link.edge import ABOUT, ENVIRONMENT
 
@@ -34,7 +34,9 @@ def man_link(date: str = "") -> str:
     body += [line for text in LINK_ABOUT for line in (".PP", *prose(text))][1:]
     body += [".SH PROTOCOL", *list(_protocol())[1:], ".SH EXAMPLES", "In two terminals:"]
     body += code(("sudo auroractl link sub 'site/#'", "sudo auroractl link pub site/lamp '{\"on\": true}'"))
-    body += [".PP", *prose(PROGRAMS)]
+    body += ["By hand, without any program of ours:"]
+    body += code(('echo \'{"topic":"site/lamp","data":1}\' | sudo socat - UNIX-CONNECT:/run/aurora/link.sock',))
+    body += [".PP", *prose(LINK_PROGRAMS)]
     body += [".SH SEE ALSO", *references(("auroractl", 1), ("aurora-edge", 1), ("aurora.module", 5))]
     return page("auroralink", 7, date, body)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aurora.policy import OWNER_FEATURES
 
-__all__ = ["FILES", "LINK_ABOUT"]
+__all__ = ["FILES", "LINK_ABOUT", "LINK_PROGRAMS"]
 
 FILES: tuple[tuple[str, str], ...] = (
     ("package_modules", "What module packages bring: one folder each."),
@@ -90,3 +90,11 @@ LINK_ABOUT = (
     " group aurora are those that the user database names when the connection is made.",
 )
 """Paragraphs on AuroraLink."""
+
+LINK_PROGRAMS = (
+    "A program takes part with what its language has. /usr/share/aurora/examples has one each in shell (link-shell, with"
+    " socat), C (link-c), Python (link-python, and link-asyncio with asyncio) and JavaScript (link-js, in Node and in a"
+    " web page): modules to be copied. hoststat there publishes the machine's figures as hoststat/figures, and load-alert"
+    " tells when one of them has been too high for some time."
+)
+"""For auroralink(7): where programs are that use it."""

@@ -123,4 +123,3 @@ def test_a_setting_that_is_wrong_is_refused_with_a_remedy(
     line = program.log_line(f"cannot use {variable}")
     assert why in line
     assert "; try " in line
-

@@ -46,8 +46,12 @@ def test_the_examples_score_what_their_table_says(core: Core) -> None:
     told = {
         row[1].partition("[")[2].partition("]")[0]: row[4].strip() for row in rows if len(row) == 6 and "[" in row[1]
     }
+    # One in C is shipped as its source: what it is built to does not count for its score.
+    core.run(f"mkdir -p {folder('')} && cp -r {EXAMPLES}/link-c {folder('link-c')}")
+    core.run(f"install -m 755 /bin/true {folder('link-c')}/relay")
     for name, score in told.items():
-        checked = json.loads(core.run(f"auroractl check {EXAMPLES}/{name} --json").stdout)
+        place = folder(name) if name == "link-c" else f"{EXAMPLES}/{name}"
+        checked = json.loads(core.run(f"auroractl check {place} --json").stdout)
         assert checked["exposure"]["score"] == score, name
     assert set(told) == set(core.run(f"cd {EXAMPLES} && ls -d */ | tr -d /").stdout.split())
 
