@@ -92,9 +92,9 @@ LINK_ABOUT = (
 """Paragraphs on AuroraLink."""
 
 LINK_PROGRAMS = (
-    "A program takes part with what its language has. /usr/share/aurora/examples has one each in shell (link-shell, with"
-    " socat), C (link-c), Python (link-python, and link-asyncio with asyncio) and JavaScript (link-js, in Node and in a"
-    " web page): modules to be copied. hoststat there publishes the machine's figures as hoststat/figures, and load-alert"
-    " tells when one of them has been too high for some time."
+    "A program takes part with what its language has. /usr/share/aurora/examples has one each in shell (link-shell,"
+    " with socat), C (link-c), Python (link-python, and link-asyncio with asyncio) and JavaScript (link-js, in Node and"
+    " in a web page): modules to be copied. hoststat there publishes the machine's figures as hoststat/figures, and"
+    " load-alert tells when one of them has been too high for some time."
 )
 """For auroralink(7): where programs are that use it."""

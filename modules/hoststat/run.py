@@ -1,7 +1,8 @@
 """Tells this machine's figures every INTERVAL_SEC: cpu, memory, disks, temperatures, network.
 
-They are one JSON line on stdout, and one message on AuroraLink, as long as that is there. Units are in the names. What the machine has no sensor for, or does not let be read, is null: nothing is made
-up. Byte and packet counters count from boot; percentages are over the time since the line before.
+They are one JSON line on stdout, and one message on AuroraLink, as long as that is there. Units are in the names. What
+the machine has no sensor for, or does not let be read, is null: nothing is made up. Byte and packet counters count from
+boot; percentages are over the time since the line before.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The shipped modules that talk on AuroraLink do, boxed as they are: one reacts to another, and languages to each other."""
+"""The shipped modules that talk on AuroraLink do so, boxed: one reacts to another, languages to each other."""
 
 from __future__ import annotations
 
