@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import suppress
+from types import coroutine
 from typing import NamedTuple
 
-from aurora.errors import AuroraError, HostError
+from aurora.errors import AuroraError, Denied, InputError
 from aurora.link import phrases
 from aurora.link.backoff import Absence, passes
 from aurora.link.phrases import Delivered, Gone, Message
 
 __all__ = ["AsyncLink"]
 
+_READ_BYTES = 64 * 1024
 UNREAD_PAUSE = 1024
 """So many messages wait for `messages`, then the hub is not read from; its own bounds say what becomes of more."""
 
@@ -26,6 +29,74 @@ class _Call(NamedTuple):
     wanted: str
     """The type of the message that is the answer."""
     answer: asyncio.Future[Message]
+
+
+@coroutine
+def _others_turn() -> Generator[None]:
+    """Let whoever else is ready run: sock_recv does not where there is something to read already."""
+    yield
+
+
+class _Wire:
+    """One connection's lines. asyncio's streams read no more once a write has failed, and why it was ended is lost."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self._writing = asyncio.Lock()
+        self._soon: set[asyncio.Task[None]] = set()
+        self._rest = bytearray()
+
+    async def connect(self, place: str) -> None:
+        await self._loop.sock_connect(self._socket, place)
+
+    async def write(self, line: bytes) -> None:
+        """After all that was to be written before; nothing where the connection has ended."""
+        async with self._writing:
+            try:
+                await self._loop.sock_sendall(self._socket, line)
+            except OSError:
+                pass  # why it was ended stands in what can still be read
+            except asyncio.CancelledError:
+                self.end()  # half a line may be out
+                raise
+
+    def write_soon(self, line: bytes) -> None:
+        """The same without waiting for it."""
+        task = self._loop.create_task(self.write(line))
+        self._soon.add(task)
+        task.add_done_callback(self._soon.discard)
+
+    async def read(self) -> Message:
+        while (end := self._rest.find(b"\n")) < 0:
+            if len(self._rest) > phrases.LINE_MAX_BYTES:
+                raise phrases.gone("it sent a line that does not end")
+            await _others_turn()
+            try:
+                more = await self._loop.sock_recv(self._socket, _READ_BYTES)
+            except OSError:
+                more = b""
+            if not more:
+                raise phrases.gone("it ended the connection", remedy="again")
+            self._rest += more
+        line = bytes(self._rest[:end])
+        del self._rest[: end + 1]
+        return phrases.decoded(line)
+
+    def end(self) -> None:
+        """Have reading and writing end."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        """Whoever still writes has noticed the end before the descriptor can become another's."""
+        self.end()
+        try:
+            async with self._writing:
+                pass
+        finally:
+            self._loop.remove_writer(self._socket)
+            self._socket.close()
 
 
 class AsyncLink:
@@ -40,7 +111,7 @@ class AsyncLink:
         self._place = place
         self._absence = absence
         self._timeout_sec = timeout_sec
-        self._writer: asyncio.StreamWriter | None = None
+        self._wire: _Wire | None = None
         self._number = 0
         self._calls: dict[str, _Call] = {}
         self._wanted: dict[tuple[str, str], Message] = {}
@@ -80,7 +151,9 @@ class AsyncLink:
         return str((await self._call(message, "ack", self._timeout_sec)).get("approval", ""))
 
     async def request(self, topic: str, data: object, *, deadline_sec: float) -> object:
-        """What the server of the topic answers; NotFound without one, DeadlineExceeded, HostError when it failed."""
+        """What the server of the topic answers; NotFound without one, DeadlineExceeded, HostError when it failed. To
+        cancel the task that waits withdraws the request.
+        """
         message = phrases.ask(topic, data, deadline_sec)
         return (await self._call(message, "rep", deadline_sec + self._timeout_sec)).get("data")
 
@@ -142,8 +215,8 @@ class AsyncLink:
     # What is said
 
     async def _call(self, message: Message, wanted: str, within_sec: float) -> Message:
-        writer = self._writer
-        if writer is None:
+        wire = self._wire
+        if wire is None:
             self._absence.raise_again()
             raise phrases.gone("it is not connected yet")
         self._number += 1
@@ -154,16 +227,20 @@ class AsyncLink:
         self._room.set()  # its answer lies behind what nobody has read yet
         try:
             async with asyncio.timeout(within_sec):
-                await self._write(writer, line)
+                await wire.write(line)
                 return await call.answer
         except TimeoutError:
-            writer.close()  # what comes late would be taken for another's
+            wire.end()  # what the hub has heard and what it will say is not known
             raise phrases.too_late(within_sec) from None
+        except asyncio.CancelledError:
+            if wanted == "rep":
+                wire.write_soon(phrases.encoded(phrases.withdrawal(number)))
+            raise
         finally:
             del self._calls[number]
 
     async def _want(self, key: tuple[str, str], message: Message) -> None:
-        if self._writer is not None:
+        if self._wire is not None:
             with suppress(Gone):  # it is made up for
                 await self._call(message, "ack", self._timeout_sec)
         elif self._absence.error is not None and not passes(self._absence.error):
@@ -171,16 +248,9 @@ class AsyncLink:
         self._wanted[key] = message
 
     async def _answer(self, message: Message, answer: Message) -> None:
-        writer = self._writer
-        if writer is None or getattr(message, "by", writer) is not writer:
-            return  # another connection's ids mean something else
-        await self._write(writer, phrases.encoded(answer))
-
-    @staticmethod
-    async def _write(writer: asyncio.StreamWriter, line: bytes) -> None:
-        with suppress(OSError):  # why it was ended stands in what can still be read
-            writer.write(line)
-            await writer.drain()
+        line = phrases.encoded(answer)
+        if self._wire is not None and getattr(message, "by", self._wire) is self._wire:
+            await self._wire.write(line)  # another connection's ids mean something else
 
     # What is heard
 
@@ -202,27 +272,28 @@ class AsyncLink:
 
     async def _talk(self) -> None:
         """One connection, from hello to the error with which it ends."""
+        wire = _Wire()
         try:
-            async with asyncio.timeout(self._timeout_sec):
-                reader, writer = await asyncio.open_unix_connection(self._place, limit=phrases.LINE_MAX_BYTES)
-        except OSError as error:  # TimeoutError is one
-            raise phrases.unreachable(error, self._place) from None
-        try:
-            await self._greet(reader, writer)
-            self._writer = writer
+            try:
+                async with asyncio.timeout(self._timeout_sec):
+                    await wire.connect(self._place)
+            except OSError as error:  # TimeoutError is one
+                raise phrases.unreachable(error, self._place) from None
+            await self._greet(wire)
+            self._wire = wire
             self._tried.set()
             while True:
-                await self._take(await self._read(reader), writer)
+                await self._take(await wire.read(), wire)
         finally:
-            self._writer = None
-            writer.close()
+            self._wire = None
+            await wire.close()
 
-    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _greet(self, wire: _Wire) -> None:
         again = [{**message, "id": f"again {number}"} for number, message in enumerate(self._wanted.values())]
-        await self._write(writer, b"".join(map(phrases.encoded, (phrases.HELLO, *again))))
         try:
             async with asyncio.timeout(self._timeout_sec):
-                while (message := await self._read(reader)).get("type") != "hello":
+                await wire.write(b"".join(map(phrases.encoded, (phrases.HELLO, *again))))
+                while (message := await wire.read()).get("type") != "hello":
                     if message.get("type") == "error":
                         raise phrases.refused(message)
         except TimeoutError:
@@ -230,7 +301,7 @@ class AsyncLink:
         self.name = str(message.get("id", ""))
         self._absence.came(self.name, asyncio.get_running_loop().time())
 
-    async def _take(self, message: Message, writer: asyncio.StreamWriter) -> None:
+    async def _take(self, message: Message, wire: _Wire) -> None:
         kind = message.get("type")
         call = self._calls.get(str(message.get("id")))
         if call is not None and kind in (call.wanted, "error"):
@@ -242,11 +313,12 @@ class AsyncLink:
                 call.answer.set_result(message)
         elif kind == "error" and not phrases.is_over(message):
             refusal = phrases.refused(message)
-            if isinstance(refusal, HostError):
+            if isinstance(refusal, Denied | InputError):
+                self._refuse(refusal)
+            elif not str(message.get("id", "")).isdigit():  # else it is the answer to a call that was cancelled
                 raise refusal  # the hub is about to end it, and this is why
-            self._refuse(refusal)
         elif kind in phrases.DELIVERED:
-            await self._deliver(Delivered(message, writer))
+            await self._deliver(Delivered(message, wire))
 
     async def _deliver(self, message: Delivered) -> None:
         self._arrived.append(message)
@@ -262,15 +334,3 @@ class AsyncLink:
         if not passes(error):
             self._refusal = error
             self._news.set()
-
-    @staticmethod
-    async def _read(reader: asyncio.StreamReader) -> Message:
-        try:
-            line = await reader.readline()
-        except ValueError:  # more than LINE_MAX_BYTES
-            raise phrases.gone("it sent a line that does not end") from None
-        except OSError:
-            line = b""
-        if not line.endswith(b"\n"):
-            raise phrases.gone("it ended the connection", remedy="again")
-        return phrases.decoded(line)

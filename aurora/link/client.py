@@ -150,7 +150,8 @@ class LinkClient:
 
     def _await(self, wanted: str, number: str = "", *, within_sec: float = 0) -> Message:
         """The message of that type, and with that id where there is one."""
-        self._socket.settimeout(within_sec or self._timeout_sec)
+        within_sec = within_sec or self._timeout_sec
+        self._socket.settimeout(within_sec)
         try:
             while True:
                 message = self._read()
@@ -164,7 +165,7 @@ class LinkClient:
                     if len(self._early) > phrases.UNREAD_MAX:
                         raise phrases.unread()
         except TimeoutError:
-            raise phrases.too_late(self._timeout_sec) from None
+            raise phrases.too_late(within_sec) from None
 
     def _read(self) -> Message:
         while (end := self._rest.find(b"\n")) < 0:

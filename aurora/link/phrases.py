@@ -30,6 +30,7 @@ __all__ = [
     "unreachable",
     "unread",
     "unsub",
+    "withdrawal",
 ]
 
 LINE_MAX_BYTES = 1024 * 1024
@@ -100,6 +101,11 @@ def failure(request: Message, why: str) -> Message:
     return {"type": "error", "id": request["id"], "code": "failed", "text": why}
 
 
+def withdrawal(number: str) -> Message:
+    """That the answer to one's own request is wanted no longer."""
+    return {"type": "error", "id": number, "code": "cancelled"}
+
+
 def acknowledgement(message: Message) -> Message:
     """That a durable message, and all before it, need not come again."""
     return {"type": "ack", "id": message["id"], "cursor": message["cursor"]}
@@ -162,5 +168,6 @@ def refused(message: Message) -> AuroraError:
 
 
 def is_over(error: Message) -> bool:
-    """Whether it says of a request that one serves that its time is over, or who asked is gone: nobody waits then."""
-    return str(error.get("id", "")).startswith(_SERVED)
+    """Whether it is of a request that nobody waits for any more: its time is over, or who asked is gone."""
+    name = str(error.get("id", ""))
+    return name.startswith(_SERVED) or (name.isdigit() and error.get("code") == "no-such")

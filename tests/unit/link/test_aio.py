@@ -12,7 +12,7 @@ from aurora.errors import DeadlineExceeded, Denied, HostError, InputError, NotFo
 from aurora.link import aio
 from aurora.link.aio import AsyncLink
 from aurora.link.backoff import Absence
-from aurora.link.phrases import Gone, Message
+from aurora.link.phrases import UNREAD_MAX, Gone, Message
 from aurora.link.rules import ModuleRules
 
 from .served import DEADLINE_SEC, Served
@@ -85,6 +85,28 @@ def test_many_requests_wait_at_a_time_and_each_gets_its_own_answer(tmp_path: Pat
         run(body())
 
 
+def test_a_request_that_is_cancelled_is_withdrawn_and_leaves_the_connection_as_it_was(tmp_path: Path) -> None:
+    async def body() -> None:
+        async with link_to(tmp_path) as lamp, link_to(tmp_path) as switch:
+            await lamp.serve("lamp/set")
+            for answered in (False, True):
+                asked = asyncio.create_task(switch.request("lamp/set", 1, deadline_sec=20))
+                request = await once(lamp)
+                if answered:  # both are under way at the same time
+                    await lamp.reply(request, "on")
+                asked.cancel()
+                await lamp.publish("x", 1)  # the hub has told it of the withdrawal, if it was in time
+                await lamp.reply(request, "too late")
+            assert served.ask(lambda: len(served.server.router._acts.requests)) == 0
+            assert [one async for one in switch.messages(within_sec=0.05)] == []
+            answer = asyncio.create_task(switch.request("lamp/set", 2, deadline_sec=20))
+            await lamp.reply(await once(lamp), "still there")
+            assert await answer == "still there"
+
+    with Served(tmp_path, module("lamp"), module("switch")) as served:
+        run(body())
+
+
 def test_errors_have_their_types(tmp_path: Path) -> None:
     async def body() -> None:
         async with link_to(tmp_path) as link, link_to(tmp_path) as lamp:
@@ -116,9 +138,9 @@ def test_a_stranger_is_told_why_by_every_call(tmp_path: Path) -> None:
 
     async def body() -> None:
         async with link_to(tmp_path, lines) as link:
-            for call in (link.publish("a", 1), link.subscribe("a"), once(link)):
+            for call in (lambda: link.publish("a", 1), lambda: link.subscribe("a"), lambda: once(link)):
                 with pytest.raises(Denied, match="neither a module nor a member"):
-                    await call
+                    await call()
 
     with Served(tmp_path, STRANGER):
         run(body())
@@ -207,6 +229,31 @@ def test_what_nobody_reads_waits_in_the_hub_and_answers_come_all_the_same(
 
     with Served(tmp_path, module("one")):
         run(body())
+
+
+def test_a_flood_does_not_keep_others_from_running_or_an_answer_from_coming(tmp_path: Path) -> None:
+    async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'{"type":"hello","id":"me"}\n')
+        await reader.readline()
+        line = b'{"type":"pub","topic":"n","data":0}\n'
+        number = json.loads(await reader.readline())["id"]
+        for _ in range(3 * UNREAD_MAX // 100):
+            writer.write(line * 100)
+            await writer.drain()
+        writer.write(json.dumps({"type": "ack", "id": number}).encode() + b"\n")
+        await writer.drain()
+
+    async def count(link: AsyncLink) -> int:
+        return sum([1 async for _ in link.messages(within_sec=1)])
+
+    async def body() -> None:
+        server = await asyncio.start_unix_server(flood, tmp_path / "link.sock")
+        async with server, link_to(tmp_path) as link:
+            counting = asyncio.create_task(count(link))
+            await link.publish("a", 1)
+            assert await counting == 3 * UNREAD_MAX // 100 * 100
+
+    run(body())
 
 
 def test_a_hub_that_sends_no_json_ends_the_connection(tmp_path: Path) -> None:
