@@ -85,6 +85,11 @@ class Acts:
         client.budget.give_back(older - size)
         client.will = kept
 
+    def take_up_will(self, client: Client, will: Will) -> None:
+        """Keep one that the hub before had room for."""
+        client.will = will
+        client.budget.charge(len(will.topic) + len(bytes(will.data)))
+
     def _subscribe(self, client: Client, message: Message) -> None:
         pattern, group, serve = message.topic, message.group, message.serve
         what = f"subscribe {pattern!r}"
@@ -115,9 +120,7 @@ class Acts:
             max_bytes=message.queue_bytes,
         )
         self.older.leave(client)
-        client.subscriptions[subscription.key] = subscription
-        self._subscriptions += 1
-        self._subscriptions_of[client.peer.name] = self._subscriptions_of.get(client.peer.name, 0) + 1
+        self._count(subscription)
         if subscription.cursor is not None:
             newest = message.start == "newest"
             self.keeping.subscribe(
@@ -129,6 +132,22 @@ class Acts:
             self.requests.index.add(pattern, subscription)
         else:
             self.publishing.add(subscription)
+
+    def _count(self, subscription: Subscription) -> None:
+        client = subscription.client
+        client.subscriptions[subscription.key] = subscription
+        self._subscriptions += 1
+        self._subscriptions_of[client.peer.name] = self._subscriptions_of.get(client.peer.name, 0) + 1
+
+    def enter(self, subscription: Subscription) -> None:
+        """Go on with a subscription of the hub before: its client has read what is kept, and has its ack."""
+        self._count(subscription)
+        if subscription.cursor is not None:
+            self.keeping.resume(subscription.cursor)
+        elif subscription.serve:
+            self.requests.index.add(subscription.pattern, subscription)
+        else:
+            self.publishing.enter(subscription)
 
     def _check_room(self, client: Client, what: str) -> None:
         """LinkError when there are as many subscriptions as may be."""

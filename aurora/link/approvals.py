@@ -16,7 +16,7 @@ from aurora.link.refusal import Code, LinkError
 from aurora.link.rules import Action
 from aurora.link.session import Client, Core
 
-__all__ = ["Answer", "Approval", "Approvals"]
+__all__ = ["Answer", "Approval", "Approvals", "HeldMessage"]
 
 _ACTIONS = {"pub": Action.PUBLISH, "req": Action.REQUEST}
 
@@ -59,7 +59,7 @@ class Answer:
         return f"{self.by} {'approved' if self.approved else 'denied'} {message}{more}"
 
 
-class _Held:
+class HeldMessage:
     """A message that waits, with what is needed to let it pass."""
 
     __slots__ = ("approval", "client", "message", "timer")
@@ -82,10 +82,12 @@ class Approvals:
         """`pass_on` does what the message asks, as if it came now; LinkError when it cannot."""
         self._core = core
         self._pass_on = pass_on
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, HeldMessage] = {}
         self._held_bytes = 0
-        self._grants: dict[tuple[str, str], int] = {}
-        self._number = 0
+        self.grants: dict[tuple[str, str], int] = {}
+        """(sender, topic) -> until when such messages pass."""
+        self.number = 0
+        """Of the last one; none has the same twice."""
         self.answers: deque[Answer] = deque(maxlen=core.bounds.decisions_kept_max)
         self.record: Callable[[Answer], None] = lambda _answer: None
         """Called with each answer."""
@@ -96,7 +98,7 @@ class Approvals:
 
     def granted(self, peer: Peer, topic: str) -> bool:
         """Whether such a message passes now."""
-        return self._grants.get((peer.name, topic), -1) > self._core.now_msec
+        return self.grants.get((peer.name, topic), -1) > self._core.now_msec
 
     def hold(self, client: Client, message: Message) -> str:
         """Let it wait; the approval's id. LinkError when too many do."""
@@ -110,9 +112,9 @@ class Approvals:
         ):
             why = "as many messages as may wait for an approval do so already"
             raise LinkError(Code.TOO_MANY, f"{message.type} {message.topic!r}", why, remedy="auroractl link approvals")
-        self._number += 1
+        self.number += 1
         approval = Approval(
-            id=f"a{self._number}",
+            id=f"a{self.number}",
             sender=client.peer.name,
             type=message.type,
             topic=message.topic,
@@ -120,10 +122,18 @@ class Approvals:
             wall_msec=self._core.wall_msec,
             deadline_msec=self._core.now_msec + bounds.approval_max_msec,
         )
-        held = self._held[approval.id] = _Held(approval, client, message)
-        self._held_bytes += len(data)
-        held.timer = self._core.timers.at(approval.deadline_msec, lambda: self._expire(held))
+        self.wait(HeldMessage(approval, client, message))
         return approval.id
+
+    def held(self) -> list[HeldMessage]:
+        """All that wait, with what is needed to let them pass, the oldest first."""
+        return list(self._held.values())
+
+    def wait(self, held: HeldMessage) -> None:
+        """Have it wait until its deadline."""
+        self._held[held.approval.id] = held
+        self._held_bytes += len(held.approval.data)
+        held.timer = self._core.timers.at(held.approval.deadline_msec, lambda: self._expire(held))
 
     def approve(self, approval_id: str, by: Peer, *, grant_msec: int = 0) -> Answer:
         """Let it pass; with a grant those of its sender and topic that wait, too, and later ones for that time.
@@ -157,7 +167,7 @@ class Approvals:
         for held in [one for one in self._held.values() if one.client is gone]:
             self._close(held, approved=False, by="")
 
-    def _find(self, approval_id: str, by: Peer) -> _Held:
+    def _find(self, approval_id: str, by: Peer) -> HeldMessage:
         if by.role not in (Role.ADMIN, Role.OPERATOR):
             self._core.gatekeeper.count(by, "approve")
             raise LinkError(Code.DENIED, f"answer {approval_id}", f"{by.name} is no member of the group aurora")
@@ -169,17 +179,17 @@ class Approvals:
 
     def _grant(self, key: tuple[str, str], until_msec: int) -> None:
         now = self._core.now_msec
-        self._grants = {one: until for one, until in self._grants.items() if until > now}
-        if key not in self._grants and len(self._grants) >= self._core.bounds.grants_max:
-            del self._grants[min(self._grants, key=self._grants.__getitem__)]
-        self._grants[key] = until_msec
+        self.grants = {one: until for one, until in self.grants.items() if until > now}
+        if key not in self.grants and len(self.grants) >= self._core.bounds.grants_max:
+            del self.grants[min(self.grants, key=self.grants.__getitem__)]
+        self.grants[key] = until_msec
 
-    def _expire(self, held: _Held) -> None:
+    def _expire(self, held: HeldMessage) -> None:
         self._close(held, approved=False, by="")
         self._core.gatekeeper.count(held.client.peer, _ACTIONS[held.approval.type])
         self._tell(held, Code.UNANSWERED, "nobody approved it in time")
 
-    def _close(self, held: _Held, *, approved: bool, by: str, grant_msec: int = 0) -> Answer:
+    def _close(self, held: HeldMessage, *, approved: bool, by: str, grant_msec: int = 0) -> Answer:
         self._core.timers.cancel(held.timer)
         del self._held[held.approval.id]
         self._held_bytes -= len(held.approval.data)
@@ -189,12 +199,12 @@ class Approvals:
         self.record(answer)
         return answer
 
-    def _let_pass(self, held: _Held) -> None:
+    def _let_pass(self, held: HeldMessage) -> None:
         try:
             self._pass_on(held.client, held.message)
         except LinkError as error:
             self._core.refuse(held.client, error, message_id=held.message.id, topic=held.message.topic)
 
-    def _tell(self, held: _Held, code: Code, why: str) -> None:
+    def _tell(self, held: HeldMessage, code: Code, why: str) -> None:
         error = LinkError(code, f"{held.approval.type} {held.approval.topic!r}", why)
         self._core.refuse(held.client, error, message_id=held.message.id, topic=held.message.topic)

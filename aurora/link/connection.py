@@ -12,6 +12,7 @@ import os
 from typing import Protocol, cast
 
 from aurora.link.framing import Framing
+from aurora.link.handover import Wire
 from aurora.link.refusal import Code, LinkError
 from aurora.link.router import Router
 from aurora.link.session import Client
@@ -78,7 +79,8 @@ class Connection(asyncio.BufferedProtocol):
         self._charged = 0
         self._kept = 0
         """What of it is the framing's."""
-        self._unsent = 0
+        self._unsent = b""
+        """What was written last, when the kernel has not taken all of it; the transport has the same bytes."""
         self._full = False
         """The kernel takes no more for now."""
         self._eof = False
@@ -99,8 +101,14 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.set_write_buffer_limits(high=0)
         if self._pidfd >= 0:
             self._house.loop.add_reader(self._pidfd, self._orphaned)
+        if unsent := self._unsent:
+            self._unsent = b""
+            self._charge(-len(unsent))
+            self._write(unsent)
         if self._ending:  # it was given up before there was a transport
             self._cut_later(self._transport)
+        elif self._held:
+            self._transport.pause_reading()
         self._house.turn()
         self._house.write_later(self)
 
@@ -145,8 +153,8 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """It has, now."""
         self._full = False
-        self._charge(-self._unsent)
-        self._unsent = 0
+        self._charge(-len(self._unsent))
+        self._unsent = b""
         self._house.turn()
         self._house.write_later(self)
 
@@ -213,6 +221,45 @@ class Connection(asyncio.BufferedProtocol):
                 self._cut_later(self._transport)
         self._house.write_later(self)
 
+    def pause(self) -> None:
+        """Read nothing more, until the next hub does."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def wire(self) -> tuple[Wire, int] | None:
+        """Where it is in its bytes, and its socket, for the next hub; None when nothing is left but its end."""
+        transport = self._transport
+        if transport is None or self._parted or transport.is_closing():
+            return None
+        sent = len(self._unsent) - transport.get_write_buffer_size()
+        wire = Wire(
+            framed=self._framing.state(),
+            held=self._held[self._held_at :],
+            unsent=self._unsent[sent:],
+            eof=self._eof,
+            ending=self._ending,
+            why=self._why,
+        )
+        return wire, transport.get_extra_info("socket").fileno()
+
+    def resume(self, wire: Wire) -> None:
+        """Go on where the hub before was, before there is a transport."""
+        self._framing.resume(wire.framed)
+        self._held, self._unsent, self._eof = wire.held, wire.unsent, wire.eof
+        self._kept = self._framing.held
+        self._charge(len(wire.held) + len(wire.unsent) + self._kept)
+        if wire.ending:
+            self.end(wire.why)
+
+    def orphan(self) -> None:
+        """The process that connected has ended."""
+        self._timer = self._timer or self._house.loop.call_later(ORPHAN_SEC, self._disown)
+
+    def abandon(self) -> None:
+        """Leave its socket to the next hub, at once and without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def look(self, now: float) -> bool:
         """Ping it when nothing came for a while; False when it does not even answer that."""
         silent_sec = now - self._heard_at
@@ -276,7 +323,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None and data:
             self._transport.write(data)
             if self._full:
-                self._unsent += len(data)
+                self._unsent += data  # no copy: nothing else is written before all of it is gone
                 self._charge(len(data))
 
     def _refuse(self, error: LinkError) -> None:
@@ -325,7 +372,7 @@ class Connection(asyncio.BufferedProtocol):
     def _orphaned(self) -> None:
         """The process that connected has ended; who holds its socket now is not known. Its unit's end is one."""
         self._house.loop.remove_reader(self._pidfd)
-        self._timer = self._timer or self._house.loop.call_later(ORPHAN_SEC, self._disown)
+        self.orphan()
 
     def _disown(self) -> None:
         self._timer = None

@@ -140,8 +140,7 @@ class Keeping:
     ) -> None:
         """Have it done, charged to the client's peer while it waits; there has to be room."""
         budget, charge = client.budget, size + JOB_BYTES
-        budget.has_room(charge)  # takes another step from the total
-        budget.used += charge
+        budget.charge(charge)
         self.used = True
 
         def finished(result: T | LinkError) -> None:
@@ -232,6 +231,13 @@ class Keeping:
             self._pump(cursor)
 
         self._submit(client, 0, lambda ledger: ledger.open_cursor(owner, name, pattern, newest=newest), done)
+
+    def resume(self, cursor: Cursor) -> None:
+        """Go on with a cursor where the hub before has left it: the ledger knows it."""
+        self._cursors[cursor.subscription.client.peer.name, cursor.name] = cursor
+        cursor.asking = False
+        self._save(cursor)
+        self._pump(cursor)
 
     def leave(self, cursor: Cursor) -> None:
         """It is subscribed no more; on disk it stays, with all that it has acknowledged."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from aurora.link.handover import Framed
 from aurora.link.refusal import Code, LinkError
 
 __all__ = ["Framing", "Lines"]
@@ -49,6 +50,12 @@ class Framing(Protocol):
 
     def ping(self) -> bytes:
         """What makes the other end answer; empty when there is no such thing."""
+
+    def state(self) -> Framed:
+        """Where it is, for another framing of its kind."""
+
+    def resume(self, framed: Framed) -> None:
+        """Go on from there, before anything else."""
 
 
 class Lines:
@@ -118,3 +125,11 @@ class Lines:
     def ping(self) -> bytes:
         """A process that hangs is seen by those who ask it something."""
         return b""
+
+    def state(self) -> Framed:
+        """The beginning of a line."""
+        return Framed(rest=bytes(self._rest))
+
+    def resume(self, framed: Framed) -> None:
+        """The rest of that line comes next."""
+        self._rest = framed.rest

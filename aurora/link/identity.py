@@ -34,6 +34,7 @@ __all__ = [
     "identify",
     "module_of_group",
     "peer_of",
+    "pin",
     "run_of",
     "run_of_module",
     "unified_group",
@@ -63,9 +64,9 @@ def identify(handle: socket.socket, paths: Paths) -> Identified:
     """Who is at the other end of a connected unix socket; LinkError when that cannot be known."""
     try:
         pid, uid, gid = _UCRED.unpack(handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
-        pidfd = struct.unpack("i", handle.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, 4))[0]
     except OSError:
         raise _unknown("the process that connected has ended") from None
+    pidfd = pin(handle)
     try:
         peer = _identify(handle, paths, pid, uid, gid)
         if has_ended(pidfd):
@@ -74,6 +75,14 @@ def identify(handle: socket.socket, paths: Paths) -> Identified:
         os.close(pidfd)
         raise
     return Identified(peer, pidfd)
+
+
+def pin(handle: socket.socket) -> int:
+    """A pidfd of the process that connected by a unix socket; LinkError when that has ended."""
+    try:
+        return int(struct.unpack("i", handle.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD, 4))[0])
+    except OSError:
+        raise _unknown("the process that connected has ended") from None
 
 
 def _identify(handle: socket.socket, paths: Paths, pid: int, uid: int, gid: int) -> Peer:

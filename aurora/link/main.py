@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,9 @@ from sdnotify import SystemdNotifier
 
 from aurora.errors import AuroraError, InputError
 from aurora.link.bounds import Bounds
+from aurora.link.fdstore import NAME, close_cleanly, forget, is_there, keep, pack, unpack
 from aurora.link.gates import Gates
+from aurora.link.handover import decode, encode
 from aurora.link.loopback import Kernel, goes_on
 from aurora.link.refusal import LinkError
 from aurora.link.retained import Retained
@@ -30,7 +32,10 @@ from aurora.link.ways import Way, unix_way, websocket_ways
 from aurora.link.writer import Writer
 from aurora.paths import Paths
 
-__all__ = ["IDLE_SEC", "SOCKET_NAME", "WEBSOCKET_NAME", "Heart", "handed_over", "main", "serve", "ways_of"]
+__all__ = [
+    "IDLE_SEC", "LEAVE", "SOCKET_NAME", "WEBSOCKET_NAME", "Heart", "hand_over", "handed_over", "main", "serve",
+    "take_over", "ways_of",
+]  # fmt: skip
 
 SOCKET_NAME = "link"
 """FileDescriptorName= in aurora-link.socket."""
@@ -41,8 +46,13 @@ FIRST_FD = 3
 IDLE_SEC = 30.0
 DATABASE = "link.db"
 """In StateDirectory= of aurora-link.service, once anything is to be kept."""
+LEAVE = signal.SIGUSR1
+"""RestartKillSignal= in aurora-link.service: the next hub comes at once."""
+SETTLE_SEC = 5.0
+"""How long the disk has, before a hub is restarted, to take what waits for it."""
 PULSE_SEC = 10.0
 """Between two looks at the state, where there is no watchdog."""
+_log = logging.getLogger("aurora.link")
 
 
 def handed_over(environment: MutableMapping[str, str], pid: int) -> dict[str, list[int]]:
@@ -79,7 +89,7 @@ def ways_of(handles: dict[str, list[int]], paths: Paths, bounds: Bounds) -> Iter
         if netlink:
             found += websocket_ways(listeners, Kernel(netlink[0]), paths, bounds)
         elif listeners:
-            logging.getLogger("aurora.link").warning("no WebSocket: no ListenNetlink= in aurora-link-websocket.socket")
+            _log.warning("no WebSocket: no ListenNetlink= in aurora-link-websocket.socket")
         yield found
 
 
@@ -121,9 +131,14 @@ class Heart:
 
 
 async def serve(
-    ways: Sequence[Way], paths: Paths, environment: MutableMapping[str, str], idle_sec: float, bounds: Bounds
+    ways: Sequence[Way],
+    paths: Paths,
+    environment: MutableMapping[str, str],
+    idle_sec: float,
+    bounds: Bounds,
+    left: socket.socket | None = None,
 ) -> None:
-    """Serve until nobody is connected, or SIGTERM."""
+    """Serve until nobody is connected, SIGTERM, or LEAVE, with `left` by the hub before."""
     notifier = SystemdNotifier()
     router = Router(Rules(), bounds)
     rules, gates, runs = partial(read_rules, paths), Gates(paths, bounds), partial(read_runs, paths)
@@ -131,16 +146,56 @@ async def serve(
     writer = await _recall(server, environment.get("STATE_DIRECTORY", ""), bounds)
     for number in (signal.SIGTERM, signal.SIGINT):
         server.loop.add_signal_handler(number, server.stop)
+    server.loop.add_signal_handler(LEAVE, server.leave)
+    if left is not None:
+        take_over(server, left, environment)
     server.start()
     watchdog = environment.get("WATCHDOG_USEC", "")
     notifier.notify("READY=1")
     heart = Heart(server, notifier, int(watchdog) if watchdog.isdecimal() else 0, paths)
     heart.beat()
-    heart.look()
+    heart.look()  # who is there no more is so before anything of its connection is read
     await server.done.wait()
+    if server.is_leaving and not await hand_over(server, writer, environment):
+        server.stop()
+        await server.done.wait()
     notifier.notify("STOPPING=1")
     if writer is not None:
         writer.close()
+
+
+def take_over(server: Server, left: socket.socket, environment: Mapping[str, str]) -> None:
+    """Go on where the hub before was; where that cannot be, its connections are ended."""
+    handles: list[socket.socket | None] = []
+    try:
+        packed, handles = unpack(left)
+        forget(environment)
+        server.take_over(decode(packed), handles)
+    except (OSError, ValueError) as error:
+        _log.warning("what the hub before has left is dropped, and its %d connections end: %s", len(handles), error)
+        close_cleanly(handles)
+
+
+async def hand_over(server: Server, writer: Writer | None, environment: Mapping[str, str]) -> bool:
+    """Leave all to the next hub; False, with nothing left, when that cannot be."""
+    try:
+        async with asyncio.timeout(SETTLE_SEC):
+            await server.quiet()
+            while writer is not None and writer.waiting:
+                there: asyncio.Future[object] = server.loop.create_future()
+                writer.submit(lambda _ledger: None, there.set_result)
+                await there
+                await server.quiet()  # who no longer waits for a full queue is read from again
+        if not is_there(environment):
+            raise OSError("systemd keeps no file descriptors for it (FileDescriptorStoreMax=)")
+        state, handles = server.state()
+        with pack(encode(state), handles) as packed:
+            keep(packed, environment)
+    except (OSError, TimeoutError) as error:
+        _log.warning("nothing is left to the next hub, and connections end: %s", error or "the disk does not answer")
+        return False
+    server.abandon()
+    return True
 
 
 async def _recall(server: Server, folder: str, bounds: Bounds) -> Writer | None:
@@ -167,8 +222,10 @@ def main(argv: Sequence[str]) -> int:
     paths, bounds = Paths(), Bounds()
     idle_sec = float(argv[0]) if argv else IDLE_SEC
     try:
-        with ways_of(handed_over(os.environ, os.getpid()), paths, bounds) as ways:
-            asyncio.run(serve(ways, paths, os.environ, idle_sec, bounds))
+        handles = handed_over(os.environ, os.getpid())
+        left = [socket.socket(fileno=handle) for handle in handles.get(NAME, ())]
+        with ways_of(handles, paths, bounds) as ways:
+            asyncio.run(serve(ways, paths, os.environ, idle_sec, bounds, left[0] if left else None))
     except AuroraError as error:
         sys.stderr.write(f"<3>{error}\n")
         return error.exit_status

@@ -37,8 +37,11 @@ class Older:
         self._core.gatekeeper.require(client.peer, Action.SUBSCRIBE, BROADCAST)
         self._core.gatekeeper.require(client.peer, Action.PUBLISH, BROADCAST)
         if client.older is None:
-            client.older = Subscription(self._core, client, BROADCAST, at_bound=AtBound.DROP_OLDEST)
-            self._members[client] = client.older
+            self.enter(Subscription(self._core, client, BROADCAST, at_bound=AtBound.DROP_OLDEST))
+
+    def enter(self, member: Subscription) -> None:
+        """Take its client in, which may be."""
+        member.client.older = self._members[member.client] = member
 
     def leave(self, client: Client) -> None:
         """Let it out, and drop what it has not read of the group."""

@@ -32,18 +32,24 @@ class Publishing:
 
     def add(self, subscription: Subscription) -> None:
         """Deliver to it from now on, and what is kept at once (but not to one of a group)."""
+        self.enter(subscription)
+        if subscription.group:
+            return
+        for kept in self.retained.match(subscription.pattern):
+            begun = opening("pub", kept.sender, topic=kept.topic, more='"retained":true,')
+            line = deliver(begun, b'%d,"data":' % kept.wall_msec, kept.data)
+            self.put(subscription, line, kept.topic, None)
+
+    def enter(self, subscription: Subscription) -> None:
+        """Deliver to it from now on."""
         self.epoch += 1
         if subscription.group:
             key = (subscription.pattern, subscription.group)
             group = self._groups.setdefault(key, Group(subscription.pattern))
             group.members.append(subscription)
             self.index.add(subscription.pattern, group)
-            return
-        self.index.add(subscription.pattern, subscription)
-        for kept in self.retained.match(subscription.pattern):
-            begun = opening("pub", kept.sender, topic=kept.topic, more='"retained":true,')
-            line = deliver(begun, b'%d,"data":' % kept.wall_msec, kept.data)
-            self.put(subscription, line, kept.topic, None)
+        else:
+            self.index.add(subscription.pattern, subscription)
 
     def remove(self, subscription: Subscription) -> None:
         """Deliver nothing more to it; what its queue holds may still be read."""
@@ -118,11 +124,7 @@ class Publishing:
         core = self._core
         may_wait = queue.at_bound is AtBound.BLOCK and len(line) <= queue.max_bytes
         if may_wait and publisher is not None and self._begins_to_wait(publisher, len(line)):
-            waiting = Waiting(line, topic, publisher)
-            subscription.waiting.append(waiting)
-            queue.hold(held=True)
-            due = core.now_msec + core.bounds.block_max_msec
-            waiting.timer = core.timers.at(due, lambda: self._give_up(subscription, waiting))
+            self.wait(subscription, Waiting(line, topic, publisher), core.now_msec + core.bounds.block_max_msec)
             return
         self._count_dropped(subscription)
         if queue.at_bound is AtBound.DISCONNECT:
@@ -133,6 +135,12 @@ class Publishing:
         subscription.queue.dropped += 1
         subscription.client.budget.dropped += 1
         self._core.dropped += 1
+
+    def wait(self, subscription: Subscription, waiting: Waiting, due_msec: int) -> None:
+        """Have a message wait for room, behind those that do already; its publisher is charged with it."""
+        subscription.waiting.append(waiting)
+        subscription.queue.hold(held=True)
+        waiting.timer = self._core.timers.at(due_msec, lambda: self._give_up(subscription, waiting))
 
     @staticmethod
     def _begins_to_wait(publisher: Client, size: int) -> bool:

@@ -65,6 +65,11 @@ class Budget:
                 return True
         return False
 
+    def charge(self, size: int) -> None:
+        """Take `size` bytes, whether there is room or not."""
+        self.has_room(size)  # takes another step from the total
+        self.used += size
+
     def count_dropped(self) -> None:
         """A message was dropped for another."""
         self.dropped += 1
@@ -147,6 +152,20 @@ class Queue:
         self._budget.give_back(size)
         return taken
 
+    def items(self) -> list[tuple[str, bytes]]:
+        """All that waits: topics, where they are of use, and lines."""
+        return [("", line) for line in self._items]
+
+    def fill(self, items: list[tuple[str, bytes]]) -> None:
+        """Have what `items` of an older queue gave, which had room for it; nobody is woken."""
+        self._items.extend(line for _, line in items)
+        self._take_in(items)
+
+    def _take_in(self, items: list[tuple[str, bytes]]) -> None:
+        size = sum(len(line) for _, line in items)
+        self.bytes += size
+        self._budget.charge(size)
+
     def _make_room(self, size: int) -> bool:
         """Drop the oldest, when that is what was declared and helps."""
         if self.at_bound is not AtBound.DROP_OLDEST or size > self.max_bytes:
@@ -194,6 +213,15 @@ class LatestQueue(Queue):
         self.bytes += size
         self._budget.used += size
         return True
+
+    def items(self) -> list[tuple[str, bytes]]:
+        """As of any queue."""
+        return list(self._newest.items())
+
+    def fill(self, items: list[tuple[str, bytes]]) -> None:
+        """As of any queue."""
+        self._newest.update(items)
+        self._take_in(items)
 
     def take(self, max_bytes: int) -> list[bytes]:
         """As of any queue."""

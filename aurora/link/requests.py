@@ -22,7 +22,8 @@ class Requests:
         self.index: Index[Subscription] = Index(
             core.bounds.matches_cached_max, core.bounds.matches_cached_max_subscribers
         )
-        self._number = 0
+        self.number = 0
+        """Of the last one; none has the same twice."""
         self._turn = 0
         self._count = 0
 
@@ -49,8 +50,8 @@ class Requests:
         if not servers:
             raise LinkError(Code.NO_SERVER, what, "nobody serves it")
         msec = message.deadline_ms or self._core.bounds.request_default_msec
-        self._number += 1
-        hub_id = f"r{self._number}"
+        self.number += 1
+        hub_id = f"r{self.number}"
         begun = opening(
             "req", client.peer.name, topic=message.topic, message_id=hub_id, more=f'"deadline_ms":{msec},'
         )  # fmt: skip
@@ -63,10 +64,14 @@ class Requests:
         else:
             raise LinkError(Code.BUSY, what, "the queues of all who serve it are full", remedy="later again")
         pending = Pending(client, message.id, chosen.client, hub_id, message.topic)
-        client.requests[message.id] = pending
-        chosen.client.serving[hub_id] = pending
+        self.wait(pending, self._core.now_msec + msec)
+
+    def wait(self, pending: Pending, due_msec: int) -> None:
+        """Have a request wait for its answer, which its server is to give by `due_msec`."""
+        pending.client.requests[pending.client_id] = pending
+        pending.server.serving[pending.hub_id] = pending
         self._count += 1
-        pending.timer = self._core.timers.at(self._core.now_msec + msec, lambda: self._expire(pending))
+        pending.timer = self._core.timers.at(due_msec, lambda: self._expire(pending))
 
     def reply(self, server: Client, message: Message) -> None:
         """An answer; LinkError when no such request waits for `server`."""

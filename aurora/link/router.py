@@ -13,6 +13,7 @@ from dataclasses import replace
 from aurora.link.acts import Acts
 from aurora.link.bounds import Bounds
 from aurora.link.envelope import Message, decode
+from aurora.link.handover import Connected, State
 from aurora.link.peer import Peer
 from aurora.link.queue import Budget
 from aurora.link.refusal import Code, LinkError
@@ -20,6 +21,7 @@ from aurora.link.rules import Action, Gatekeeper, ModuleRules, Rules
 from aurora.link.session import NO_ROUTES, Client, Core, Routes
 from aurora.link.strict import check_json
 from aurora.link.system import System
+from aurora.link.takeover import taken_up, written
 from aurora.link.traffic import Traffic
 
 __all__ = ["Router"]
@@ -62,16 +64,22 @@ class Router:
                 Code.TOO_MANY, "connect", f"{whose} has as many connections as it may", remedy="later again"
             )
         self._number += 1
+        return self._take_in(self._number, peer, self._core.now_msec + self._bounds.first_line_max_msec)
+
+    def _take_in(self, number: int, peer: Peer, first_line_due_msec: int | None) -> Client:
+        count = self._of_peer.get(peer.name, 0)
         self._of_peer[peer.name] = count + 1
         if not count:
             self._routes[peer.name] = Routes()
             self._traffic[peer.name] = Traffic()
         if peer.name not in self._budgets:
             self._budgets[peer.name] = Budget(self._bounds.queues_of_one_max_bytes, self._core.total)
-        client = Client(self._number, peer, self._budgets[peer.name], self._traffic[peer.name])
+        client = Client(number, peer, self._budgets[peer.name], self._traffic[peer.name])
         self._core.clients[client] = None
-        due = self._core.now_msec + self._bounds.first_line_max_msec
-        client.first_line_timer = self._core.timers.at(due, lambda: self._too_silent(client))
+        if first_line_due_msec is None:
+            client.routes = self._routes[peer.name]
+        else:
+            client.first_line_timer = self._core.timers.at(first_line_due_msec, lambda: self._too_silent(client))
         self._system.changed(client, 1)
         return client
 
@@ -234,6 +242,24 @@ class Router:
     def runs(self, found: Mapping[str, str]) -> None:
         """The modules that run now, each with which of its runs that is: `$sys/modules/NAME/state`."""
         self._system.runs(found)
+
+    def state(self) -> State:
+        """All that the next hub has to know; nothing may wait for the disk (`Writer.waiting`)."""
+        return written(self._core, self._acts, self._number)
+
+    def resume(self, state: State) -> list[Client]:
+        """Go on where the hub before was, before anything else: its connections, in the order of `state`.
+
+        What is on disk has to be known before; rules are to be known (`change`) before a client sends anything.
+        """
+        self._number = state.hub.connections
+
+        def take_in(one: Connected) -> Client:
+            return self._take_in(one.number, one.peer, one.first_line_due_msec)
+
+        clients = taken_up(self._core, self._acts, state, take_in)
+        self._system.resume()
+        return clients
 
     def counts(self) -> dict[str, int]:
         """What `$sys/hub` says."""

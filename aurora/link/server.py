@@ -14,15 +14,20 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from aurora.link.connection import READ_BYTES, Connection
+from aurora.link.fdstore import close_cleanly
+from aurora.link.framing import Framing
+from aurora.link.handover import State, Wire, fitting
 from aurora.link.peer import Peer
 from aurora.link.refusal import Code, LinkError
 from aurora.link.router import Router
-from aurora.link.rules import ModuleRules
+from aurora.link.rules import ModuleRules, Rules
 from aurora.link.session import Client
 from aurora.link.ways import Way
 
-__all__ = ["Server"]
+__all__ = ["HANDOVER_MAX_BYTES", "Server"]
 
 ACCEPTED_AT_ONCE = 64
 """Connections taken in one turn; further ones wait in the listening socket."""
@@ -36,6 +41,10 @@ RECEIVE_BYTES = 32 * 1024
 kernel promises no more before a connection is taken in, aurora-link-websocket.socket has it as ReceiveBuffer=."""
 STOP_SEC = 5.0
 """How long clients have to read what there is for them when the hub stops."""
+
+HANDOVER_MAX_BYTES = 32 * 1024 * 1024
+"""Messages that are left to the next hub, with retained values; connections that have no room end, those of peers for
+which most waits before others."""
 
 _log = logging.getLogger("aurora.link")
 
@@ -77,6 +86,8 @@ class Server:
         self._writing: dict[Connection, None] = {}
         self._turned = False
         self._stopping = False
+        self.is_leaving = False
+        """The server has ended for the next hub to go on, if that can be."""
         self._idle: asyncio.TimerHandle | None = None
         self._due: asyncio.TimerHandle | None = None
         self._due_msec: int | None = None
@@ -96,6 +107,8 @@ class Server:
         if self._stopping:
             return
         self._stopping = True
+        self.is_leaving = False
+        self.done.clear()
         for way in self._ways:
             self.loop.remove_reader(way.listener)
         if not self._connections:
@@ -105,6 +118,85 @@ class Server:
         for connection in list(self._connections.values()):
             connection.end()
         self.loop.call_later(STOP_SEC, self.done.set)
+
+    # --- from one hub to the next -------------------------------------------------------------------------
+
+    def leave(self) -> None:
+        """End, and leave all connections to the next hub: whoever waits for `done` does that, or stops the server."""
+        if not self._stopping:
+            self.is_leaving = True
+            self.done.set()
+
+    async def quiet(self) -> None:
+        """Take no more connections in, and read from none; nothing else changes."""
+        for way in self._ways:
+            self.loop.remove_reader(way.listener)
+        while self._joining:
+            await asyncio.wait(self._joining)
+        for connection in self._connections.values():
+            connection.pause()
+
+    def state(self) -> tuple[State, list[int]]:
+        """All that the next hub has to know, and the sockets of the connections that it goes on with, in their order.
+
+        Nothing may happen between this and `abandon`.
+        """
+        self.turn()
+        self._finish_turn()
+        known = self.router.state()
+        wires = {one.number: self._connections[one].wire() for one in self._connections}
+        clients = [
+            one if (wire := wires.get(one.number)) is None else msgspec.structs.replace(one, wire=wire[0])
+            for one in known.clients
+        ]
+        fitted = fitting(State(hub=known.hub, clients=clients), HANDOVER_MAX_BYTES)
+        going = [wires.get(one.number) for one in fitted.clients if one.wire is not None]
+        if len(going) < len(wires):
+            _log.warning("%d connections are not handed over, and end", len(wires) - len(going))
+        return fitted, [wire[1] for wire in going if wire is not None]
+
+    def abandon(self) -> None:
+        """Let all connections go, which are the next hub's now."""
+        left, self._connections = self._connections, {}
+        for connection in left.values():
+            connection.abandon()
+
+    def take_over(self, state: State, handles: Sequence[socket.socket | None]) -> None:
+        """Go on where the hub before was, before anything else; ValueError when `handles` are not those of `state`."""
+        if len(handles) != sum(one.wire is not None for one in state.clients):
+            raise ValueError(f"it has {len(handles)} sockets")
+        self.turn()
+        clients = self.router.resume(state)
+        modules = {client.peer.module for client in clients} - {""}
+        rules = Rules(modules={name: self._rules_of(name) for name in sorted(modules)}, gated=self._gated())
+        self.router.change(rules)
+        left = iter(handles)
+        gone = []
+        for one, client in zip(state.clients, clients, strict=True):
+            self.progress()
+            handle = None if one.wire is None else next(left)
+            if one.wire is None or handle is None or not self._go_on(client, one.wire, handle):
+                gone.append(client)
+        for client in gone:  # once all are there who have to be told
+            self.router.disconnect(client)
+
+    def _go_on(self, client: Client, wire: Wire, handle: socket.socket) -> bool:
+        """Go on with one connection; False when the hub has no such way any more."""
+        is_unix = handle.family == socket.AF_UNIX
+        way = next((way for way in self._ways if (way.listener.family == socket.AF_UNIX) is is_unix), None)
+        if way is None:
+            close_cleanly([handle])
+            return False
+        handle.setblocking(False)
+        try:
+            pidfd, has_ended = way.pin(handle), False
+        except LinkError:
+            pidfd, has_ended = -1, True
+        connection = self._connect(handle, client, pidfd, way.framing())
+        connection.resume(wire)
+        if has_ended:
+            connection.orphan()
+        return True
 
     def look_around(self, goes_on: Callable[[Peer], bool]) -> None:
         """Once in a while: end connections of runs that do not go on, and those whose other end does not answer."""
@@ -205,7 +297,7 @@ class Server:
             self._admit(handle, way)
 
     def _accept_again(self, way: Way) -> None:
-        if not self._stopping:
+        if not (self._stopping or self.is_leaving):
             self.loop.add_reader(way.listener, self._accept, way)
 
     def _admit(self, handle: socket.socket, way: Way) -> None:
@@ -226,13 +318,17 @@ class Server:
             if pidfd >= 0:
                 os.close(pidfd)
             return
+        self._connect(handle, client, pidfd, way.framing())
+
+    def _connect(self, handle: socket.socket, client: Client, pidfd: int, framing: Framing) -> Connection:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        connection = self._connections[client] = Connection(self, client, pidfd, way.framing())
+        connection = self._connections[client] = Connection(self, client, pidfd, framing)
         task = self.loop.create_task(self._join(connection, handle))
         self._joining.add(task)
         task.add_done_callback(self._joining.discard)
+        return connection
 
     async def _join(self, connection: Connection, handle: socket.socket) -> None:
         try:

@@ -38,6 +38,10 @@ class System:
             self._changed.add(name)
         self._soon()
 
+    def resume(self) -> None:
+        """All that it was told of so far was told by the hub before."""
+        self._changed.clear()
+
     def wake(self) -> None:
         """Messages came since it was last told, perhaps: tell it soon."""
         if not self._timer and self._core.received != self._told_received:

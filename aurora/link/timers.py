@@ -40,6 +40,10 @@ class Timers:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
+    def due(self) -> dict[int, int]:
+        """When each call is due, by its number."""
+        return {number: due for due, number in self._heap if number in self._calls}
+
     def run(self, now_msec: int) -> None:
         """Call what is due by now, in order of time."""
         while (due := self.next_msec()) is not None and due <= now_msec:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from aurora.link.bounds import Bounds
 from aurora.link.envelope import say
 from aurora.link.framing import Framing, Lines
-from aurora.link.identity import Identified, identify
+from aurora.link.identity import Identified, identify, pin
 from aurora.link.loopback import Groups, Sockets, identify_loopback
 from aurora.link.refusal import LinkError
 from aurora.paths import Paths
@@ -39,11 +39,13 @@ class Way(NamedTuple):
     """For one connection."""
     turn_away: Callable[[socket.socket, LinkError], None]
     """Tell somebody who is not let in why, without waiting. It takes the socket over."""
+    pin: Callable[[socket.socket], int] = lambda _handle: -1
+    """A pidfd of the process that connected, -1 where there is none to pin; LinkError when it has ended."""
 
 
 def unix_way(listener: socket.socket, paths: Paths, bounds: Bounds) -> Way:
     """Lines on a unix socket."""
-    return Way(listener, partial(identify, paths=paths), partial(Lines, bounds.message_max_bytes), _say_no)
+    return Way(listener, partial(identify, paths=paths), partial(Lines, bounds.message_max_bytes), _say_no, pin)
 
 
 def _say_no(handle: socket.socket, error: LinkError) -> None:

@@ -20,6 +20,7 @@ from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 from websockets.typing import Origin
 
+from aurora.link.handover import Framed
 from aurora.link.refusal import Code, LinkError
 
 __all__ = ["HANDSHAKE_MAX_BYTES", "Origins", "WebSocket", "refusal_response", "text_frames", "turned_away"]
@@ -136,6 +137,26 @@ class WebSocket:
     def ping(self) -> bytes:
         """A ping; any frame that comes then says that the other end is there."""
         return Frame(Opcode.PING, b"").serialize(mask=False) if self._is_open else b""
+
+    def state(self) -> Framed:
+        """Where it is; of a core it is enough which message is under way."""
+        return Framed(
+            rest=bytes(self._buffer),
+            is_open=self._is_open,
+            parts=None if self._decoder is None else bytes(self._parts),
+            replies=b"".join(self._replies),
+            last=self._last,
+            over=self.over,
+            is_last=self.is_last,
+        )
+
+    def resume(self, framed: Framed) -> None:
+        """Go on from there. A message that is under way is begun again with all that came of it."""
+        self._buffer, self._is_open, self._last = framed.rest, framed.is_open, framed.last
+        self.over, self.is_last = framed.over, framed.is_last
+        self._replies = [framed.replies] if framed.replies else []
+        if framed.parts is not None:
+            self._frame_of_the_core(Frame(Opcode.TEXT, framed.parts, fin=False).serialize(mask=True), [])
 
     # --- the handshake ------------------------------------------------------------------------------------
 

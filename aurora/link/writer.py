@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -44,6 +45,8 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._ledger: Ledger | None = None
         self._broken = False
+        self.waiting = 0
+        """Jobs of which `done` was not called yet."""
 
     def submit[T](self, job: Callable[[Ledger], T], done: Callable[[T | LinkError], None]) -> None:
         """Have `job` done; `done` gets what it gave, once that is on disk, or why it could not be."""
@@ -53,6 +56,7 @@ class Writer:
         if not self._thread.is_alive():  # by a fault of its own, which is in the journal
             done(LinkError(Code.DISK, "keep it on disk", "the hub's thread for that has failed", remedy=_REMEDY))
             return
+        self.waiting += 1
         self._jobs.put((job, done))
 
     def close(self) -> None:
@@ -74,7 +78,7 @@ class Writer:
             goes_on = None not in taken
             results = self._do([job for job in taken if job is not None])
             if results:
-                self._call(lambda results=results: _hand_out(results))  # type: ignore[misc]  # a default binds it now
+                self._call(partial(self._hand_out, results))
         self._close_ledger()
 
     def _do(self, batch: list[_Job]) -> _Results:
@@ -98,7 +102,7 @@ class Writer:
             self._ledger.close()
             self._ledger = None
 
-
-def _hand_out(results: _Results) -> None:
-    for done, result in results:
-        done(result)
+    def _hand_out(self, results: _Results) -> None:
+        for done, result in results:
+            self.waiting -= 1
+            done(result)
