@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -169,7 +169,8 @@ def take_over(server: Server, left: socket.socket, environment: Mapping[str, str
     handles: list[socket.socket | None] = []
     try:
         packed, handles = unpack(left)
-        forget(environment)
+        with suppress(OSError):  # what is there still is empty now
+            forget(environment)
         server.take_over(decode(packed), handles)
     except (OSError, ValueError) as error:
         _log.warning("what the hub before has left is dropped, and its %d connections end: %s", len(handles), error)

@@ -6,15 +6,18 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from websockets.sync.client import ClientConnection, connect
+
 from aurora.link.bounds import Bounds
 from aurora.link.framing import Framing
 from aurora.link.identity import Identified
+from aurora.link.main import hand_over, take_over
 from aurora.link.peer import Peer
 from aurora.link.router import Router
 from aurora.link.rules import ModuleRules, Rules
@@ -36,13 +39,23 @@ class Served:
 
     def __init__(
         self, place: Path, *peers: Peer, idle_sec: float = 3600, bounds: Bounds | None = None,
-        identify: Callable[[socket.socket], Identified] | None = None, port: int = 0, **rules: ModuleRules,
+        identify: Callable[[socket.socket], Identified] | None = None, port: int = 0,
+        left: socket.socket | None = None, **rules: ModuleRules,
     ) -> None:  # fmt: skip
         self.place = str(place / "link.sock")
         self._peers = list(peers or (ROOT,))
         self._rules = rules
         self._bounds = bounds or Bounds()
         self._idle_sec = idle_sec
+        self._left = left
+        """By a hub before, as `hand_over` gives it."""
+        self._folder = place
+        self.pin: Callable[[socket.socket], int] = lambda _handle: -1
+        self.goes_on: Callable[[Peer], bool] = lambda _peer: True
+        """Asked once, of those whom the hub before has left."""
+        self.ways_max = 2
+        """With one of them there is no WebSocket."""
+        self._writer: Writer | None = None
         self._identify = identify or self._next_peer
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.place)
@@ -58,17 +71,22 @@ class Served:
 
     async def _serve(self) -> None:
         ways = [
-            unix_way(self._listener, Paths(), self._bounds)._replace(identify=self._identify),
+            unix_way(self._listener, Paths(), self._bounds)._replace(identify=self._identify, pin=self.pin),
             Way(self._tcp, self._identify, self._websocket, RefusedHandshakes().turn_away),
         ]
         router = Router(Rules(), self._bounds)
         self.server = Server(
-            ways,
+            ways[: self.ways_max],
             lambda name: self._rules.get(name, ALL),
             router,
             idle_sec=self._idle_sec,
             gated=lambda: self.gated,
         )
+        if self._left is not None:
+            store = Store(self._folder)
+            take_over(self.server, self._left, store.environment)
+            store.is_told_to_forget()
+            self.server.look_around(self.goes_on)
         self.server.start()
         self._up.set()
         await self.server.done.wait()
@@ -96,9 +114,17 @@ class Served:
         """Let it keep what is durable in a file in `place`."""
         loop = self.server.loop
         writer = Writer(place / "link.db", self._bounds, lambda act: loop.call_soon_threadsafe(self.server.do, act))
-        self.server.router.keeping.store = writer
+        self.server.router.keeping.store = self._writer = writer
         yield
         writer.close()
+
+    def hand_over(self) -> socket.socket:
+        """Have it leave all to the next hub, and end; what systemd holds meanwhile."""
+        store = Store(self._folder)
+        assert self.run(hand_over(self.server, self._writer, store.environment))
+        self.server.loop.call_soon_threadsafe(self.server.leave)
+        self.wait_until_it_ends()
+        return store.kept()
 
     def wait_until_it_ends(self) -> None:
         self._thread.join(DEADLINE_SEC)
@@ -121,13 +147,48 @@ class Served:
         while (found := self.ask(lambda: len(self.server))) != count:
             assert monotonic() < until, f"{found} are connected"
 
+    def websocket(self) -> ClientConnection:
+        """A client by WebSocket."""
+        return connect(f"ws://127.0.0.1:{self.port}", compression=None, proxy=None)
+
+    def ping_of_another(self) -> None:
+        """Return when the hub has read what was sent before, as far as it reads that."""
+        for _ in range(3):
+            self.client().close()
+
+    def run[T](self, what: Coroutine[Any, Any, T]) -> T:
+        """Have it run in the hub's own thread."""
+        return asyncio.run_coroutine_threadsafe(what, self.server.loop).result(DEADLINE_SEC)
+
     def ask[T](self, question: Callable[[], T]) -> T:
         """What the question finds, asked in the hub's own thread."""
 
         async def asked() -> T:
             return question()
 
-        return asyncio.run_coroutine_threadsafe(asked(), self.server.loop).result(DEADLINE_SEC)
+        return self.run(asked())
+
+
+class Store:
+    """systemd, as far as it keeps file descriptors for a hub."""
+
+    def __init__(self, folder: Path, most: int = 1) -> None:
+        place = str(folder / f"notify-{len(list(folder.iterdir()))}")
+        self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._notified.settimeout(DEADLINE_SEC)
+        self._notified.bind(place)
+        self.environment = {"NOTIFY_SOCKET": place, "FDSTORE": str(most)}
+
+    def is_told_to_forget(self) -> None:
+        """Return when it is."""
+        assert self._notified.recv(4096) == b"FDSTOREREMOVE=1\nFDNAME=handover"
+
+    def kept(self) -> socket.socket:
+        """What it was given."""
+        said, handles, _, _ = socket.recv_fds(self._notified, 4096, 2)
+        assert said == b"FDSTORE=1\nFDNAME=handover\nFDPOLL=0"
+        (handle,) = handles
+        return socket.socket(fileno=handle)
 
 
 class Wire:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from aurora.link.bounds import Bounds
+from aurora.link.handover import decode, encode
 from aurora.link.peer import Peer, Role
 from aurora.link.router import Router
 from aurora.link.rules import Durable, ModuleRules, Rules
@@ -34,7 +35,9 @@ class Hub:
     """A router at a time that the test sets."""
 
     def __init__(self, *, gated: tuple[str, ...] = (), bounds: Bounds | None = None, **modules: ModuleRules) -> None:
-        self.router = Router(Rules(modules=modules, gated=gated), bounds)
+        self._rules = Rules(modules=modules, gated=gated)
+        self._bounds = bounds
+        self.router = Router(self._rules, bounds)
         self.now = 0
         self.at(1000)
 
@@ -43,6 +46,15 @@ class Hub:
         self.now = msec
         self.router.clock(msec, 1_700_000_000_000 + msec)
         self.router.run()
+
+    def restart(self, *clients: Client) -> list[Client]:
+        """Have another hub go on, which knows of this one what it wrote down; those who are `clients` there."""
+        state = self.router.state()
+        self.router = Router(self._rules, self._bounds)
+        self.router.clock(self.now, 1_700_000_000_000 + self.now)
+        found = {one.number: one for one in self.router.resume(decode(b"".join(encode(state))))}
+        assert self.router.state() == state
+        return [found[client.number] for client in clients]
 
     def join(self, peer: Peer | str, *messages: dict[str, Any] | bytes) -> Client:
         """A client that has said hello and `messages`, and read the answers."""

@@ -15,7 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from aurora.link.bounds import Bounds
-from aurora.link.main import Heart, handed_over, ways_of
+from aurora.link.main import LEAVE, Heart, handed_over, ways_of
 from aurora.link.session import Client
 from aurora.paths import Paths
 
@@ -46,6 +46,7 @@ class Systemd:
     """What systemd does for the hub: it holds the sockets, and is told."""
 
     def __init__(self, folder: Path, idle_sec: str) -> None:
+        self._idle_sec = idle_sec
         self.place = str(folder / "link.sock")
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.place)
@@ -55,20 +56,40 @@ class Systemd:
         self.notified.settimeout(DEADLINE_SEC)
         self.tcp = socket.create_server(("127.0.0.1", 0))
         self.netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4)
-        handles = [one.fileno() for one in (self.listener, self.tcp, self.netlink)]
+        self.environment = {
+            "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(folder / "notify"),
+            "WATCHDOG_USEC": "200000", "FDSTORE": "1",
+        }  # fmt: skip
+        self.hub = self.start()
+
+    def start(self, *more: socket.socket, names: str = "") -> subprocess.Popen[bytes]:
+        """Start a hub, with the sockets that it always has and `more` of these names."""
+        handles = [one.fileno() for one in (self.listener, self.tcp, self.netlink, *more)]
         code = (
             "import os, sys;"
             "handles = [os.dup(int(one)) for one in sys.argv[1:]];"
             "[os.dup2(one, place) for place, one in enumerate(handles, 3) if one != place];"
-            "[os.set_inheritable(place, True) for place in (3, 4, 5)];"
+            "[os.set_inheritable(place, True) for place in range(3, 3 + len(handles))];"
             "os.environ['LISTEN_PID'] = str(os.getpid());"
-            f"os.execv(sys.executable, [sys.executable, '-m', 'aurora.link.main', '{idle_sec}'])"
+            f"os.execv(sys.executable, [sys.executable, '-m', 'aurora.link.main', '{self._idle_sec}'])"
         )
-        environment = {
-            "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(folder / "notify"),
-            "LISTEN_FDS": "3", "LISTEN_FDNAMES": "link:websocket:websocket", "WATCHDOG_USEC": "200000",
-        }  # fmt: skip
-        self.hub = subprocess.Popen([sys.executable, "-c", code, *map(str, handles)], env=environment, pass_fds=handles)
+        listening = {"LISTEN_FDS": str(len(handles)), "LISTEN_FDNAMES": f"link:websocket:websocket{names}"}
+        command = [sys.executable, "-c", code, *map(str, handles)]
+        return subprocess.Popen(command, env=self.environment | listening, pass_fds=handles)
+
+    def restart(self) -> None:
+        """As `systemctl restart` does."""
+        self.hub.send_signal(LEAVE)
+        handles: list[int] = []
+        while not handles:
+            said, handles, _, _ = socket.recv_fds(self.notified, 4096, 2)
+        assert said == b"FDSTORE=1\nFDNAME=handover\nFDPOLL=0"
+        self.wait_for("STOPPING=1")
+        assert self.hub.wait(DEADLINE_SEC) == 0
+        with socket.socket(fileno=handles[0]) as left:
+            self.hub = self.start(left, names=":handover")
+        self.wait_for("FDSTOREREMOVE=1\nFDNAME=handover")
+        self.wait_for("READY=1")
 
     def wait_for(self, word: str) -> str:
         while word not in (told := self.notified.recv(4096).decode()):
@@ -96,6 +117,24 @@ def test_the_hub_serves_root_and_ends_well_when_it_is_told_to(tmp_path: Path) ->
     systemd.hub.send_signal(signal.SIGTERM)
     assert wire.rest() == []
     systemd.wait_for("STOPPING=1")
+    assert systemd.hub.wait(DEADLINE_SEC) == 0
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="root is let in")
+def test_a_client_does_not_notice_that_the_hub_is_another_process(tmp_path: Path) -> None:
+    systemd = Systemd(tmp_path, "3600")
+    wire = Wire(systemd.place)
+    wire.say({"type": "sub", "topic": "a", "id": "sub"})
+    assert wire.read() == {"type": "ack", "id": "sub"}
+    for number in range(3):
+        wire.say(b'{"topic":"a",')
+        systemd.restart()
+        wire.say(b'"data":%d}\n' % number)
+        said = wire.read()
+        assert said is not None
+        assert (said["data"], said["from"]) == (number, "user:root")
+    systemd.hub.send_signal(signal.SIGTERM)
+    assert wire.rest() == []
     assert systemd.hub.wait(DEADLINE_SEC) == 0
 
 

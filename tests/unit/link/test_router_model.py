@@ -31,6 +31,7 @@ steps = st.one_of(
     st.tuples(st.just("sub"), who, st.sampled_from(PATTERNS), st.sampled_from(BOUNDS), st.sampled_from([1, 1, 2, 100])),
     st.tuples(st.just("unsub"), who, st.sampled_from(PATTERNS)),
     st.tuples(st.just("take"), who, st.sampled_from([1, 200, 10**6])),
+    st.tuples(st.just("restart")),
 )
 
 
@@ -101,6 +102,12 @@ class Model:
                 key = (message["from"], message["topic"])
                 self.seen[index].got.setdefault(key, []).append(message["data"])
             assert message["type"] != "error" or message["code"] in {"denied", "in-use", "no-such", "slow"}
+
+    def restart(self) -> None:
+        there = [index for index, seen in enumerate(self.seen) if not seen.gone]
+        found = self.hub.restart(*(self.clients[index] for index in there))
+        for index, client in zip(there, found, strict=True):
+            self.clients[index] = client
 
     def look_for_ends(self) -> None:
         for client, _ in self.hub.router.ending():
