@@ -27,6 +27,8 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     older       the broadcast group of older clients                PURE
     system      what the hub tells about itself                     PURE
     acts        what each type of message does                      PURE
+    handover    what one hub leaves to the next, and its bytes      PURE
+    takeover    the hub's state, written down and taken up          PURE
     router      the hub: connections, lines and time in, lines out  PURE
     framing     bytes <-> messages: lines                           PURE
     websocket   bytes <-> messages: WebSocket                       PURE
@@ -34,6 +36,7 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     identity    who has connected, by the kernel
     loopback    the same over TCP
     origins     the web pages that the owner lets in
+    fdstore     systemd's store, where the next hub finds all that
     gates       where an approval is needed
     rulebook    what a module may do, from its applied plan
     runs        which modules run, as systemd has it
@@ -117,6 +120,13 @@ $sys      `$sys/subscriptions` answers operators who reads what, and what waits 
           seconds. Topics that begin with $ are published by the hub alone; wildcards in the first level miss them.
 end       A client that closes its end for writing is given what there is for it, and ended. So is one on the unix
           socket whose process has ended, half a second later, whoever else holds the socket.
+restart   A hub that is restarted (`systemctl restart aurora-link`, an upgrade) leaves all to the next one: connections to
+          the byte, subscriptions, what waits to be read, requests and their deadlines, wills, approvals and grants, kept
+          values. Clients notice nothing but that they wait a moment. At most 32 MiB of messages go on; connections for
+          which no room is left end, those of whom most waits for before others, and so does one whose run is over
+          meanwhile. What a hub of another version left, or what is damaged, is dropped: connections end, and the journal
+          says so. So they do when a hub is killed or stopped: then what is durable, and what outlives the hub, is there
+          for the next one, and clients connect anew.
 code      Of an error. No message: not-json, not-utf8, nul, line-break, too-large, too-deep, duplicate-key,
           lone-surrogate, huge-number, unknown-type, unknown-member, missing-member, bad-member, bad-topic. Not allowed:
           denied, unanswered (nobody approved it). At a bound: too-many, busy, slow (it does not read, or a subscriber

@@ -236,7 +236,6 @@ class Connection(asyncio.BufferedProtocol):
             framed=self._framing.state(),
             held=self._held[self._held_at :],
             unsent=self._unsent[sent:],
-            eof=self._eof,
             ending=self._ending,
             why=self._why,
         )
@@ -245,7 +244,7 @@ class Connection(asyncio.BufferedProtocol):
     def resume(self, wire: Wire) -> None:
         """Go on where the hub before was, before there is a transport."""
         self._framing.resume(wire.framed)
-        self._held, self._unsent, self._eof = wire.held, wire.unsent, wire.eof
+        self._held, self._unsent = wire.held, wire.unsent
         self._kept = self._framing.held
         self._charge(len(wire.held) + len(wire.unsent) + self._kept)
         if wire.ending:

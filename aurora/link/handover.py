@@ -100,14 +100,13 @@ class Framed(_Record, frozen=True, kw_only=True):
 
 
 class Wire(_Record, frozen=True, kw_only=True):
-    """Where a connection is in its bytes."""
+    """Where a connection is in its bytes. That it sends nothing more, the kernel tells the next hub, too."""
 
     framed: Framed
     held: bytes
     """Messages that were read and not taken, as the client waits for a full queue."""
     unsent: bytes
     """What the kernel has not taken yet; the first of it may be the middle of a message."""
-    eof: bool
     ending: bool
     why: Code | None
 
