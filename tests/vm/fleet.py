@@ -86,6 +86,12 @@ class Wire:
         found, at, data = [], 0, self.rest
         while at + 2 <= len(data):
             size, start = data[at + 1], at + 2
+            if data[at] == 0x89:
+                assert not size, "the hub's pings have no payload"
+                self.unsent += bytes((0x8A, 0x80)) + bytes(4)
+                self.write()
+                at += 2
+                continue
             assert data[at] == 0x81, f"no whole text frame: {data[at : at + 20]!r}"
             if size == 126:
                 size, start = int.from_bytes(data[at + 2 : at + 4]), at + 4
@@ -160,7 +166,7 @@ class Fleet:
             if wire.ended:
                 self.faults.append(f"a connection ended: {wire.ended}")
                 self.loop.unregister(wire.socket)
-        for wire in (self.publisher, self.server, self.asker):
+        for wire in (self.publisher, self.server, self.asker, *self.readers[-WEBS:]):
             wire.write()
 
     def take(self, wire: Wire, message: dict[str, object]) -> None:
