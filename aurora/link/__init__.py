@@ -120,13 +120,12 @@ $sys      `$sys/subscriptions` answers operators who reads what, and what waits 
           seconds. Topics that begin with $ are published by the hub alone; wildcards in the first level miss them.
 end       A client that closes its end for writing is given what there is for it, and ended. So is one on the unix
           socket whose process has ended, half a second later, whoever else holds the socket.
-restart   A hub that is restarted (`systemctl restart aurora-link`, an upgrade) leaves all to the next one: connections to
-          the byte, subscriptions, what waits to be read, requests and their deadlines, wills, approvals and grants, kept
-          values. Clients notice nothing but that they wait a moment. At most 32 MiB of messages go on; connections for
-          which no room is left end, those of whom most waits for before others, and so does one whose run is over
-          meanwhile. What a hub of another version left, or what is damaged, is dropped: connections end, and the journal
-          says so. So they do when a hub is killed or stopped: then what is durable, and what outlives the hub, is there
-          for the next one, and clients connect anew.
+restart   A hub that is restarted (`systemctl restart aurora-link`, an upgrade) leaves all to the next one: connections,
+          to the byte, and subscriptions, what waits to be read, requests with their deadlines, wills, approvals, grants
+          and retained values. Clients notice nothing but a pause. At most 32 MiB of messages go on: connections for
+          which no room is left end, of those first for whom most waits. So does one whose run is over meanwhile. What
+          a hub of another version left, or what is damaged, is dropped: connections end, and the journal says so.
+          They do as well when the hub is stopped or killed. Clients connect anew then, and find what is on disk.
 code      Of an error. No message: not-json, not-utf8, nul, line-break, too-large, too-deep, duplicate-key,
           lone-surrogate, huge-number, unknown-type, unknown-member, missing-member, bad-member, bad-topic. Not allowed:
           denied, unanswered (nobody approved it). At a bound: too-many, busy, slow (it does not read, or a subscriber

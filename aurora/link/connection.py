@@ -315,8 +315,7 @@ class Connection(asyncio.BufferedProtocol):
         if size < 0:
             budget.give_back(-size)
         elif size:
-            budget.has_room(size)  # takes another step from the total
-            budget.used += size
+            budget.charge(size)
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and data:

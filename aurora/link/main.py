@@ -189,11 +189,14 @@ async def hand_over(server: Server, writer: Writer | None, environment: Mapping[
                 await server.quiet()  # who no longer waits for a full queue is read from again
         if not is_there(environment):
             raise OSError("systemd keeps no file descriptors for it (FileDescriptorStoreMax=)")
+        if not server.is_leaving:
+            return False  # it was told to stop meanwhile
         state, handles = server.state()
         with pack(encode(state), handles) as packed:
             keep(packed, environment)
     except (OSError, TimeoutError) as error:
-        _log.warning("nothing is left to the next hub, and connections end: %s", error or "the disk does not answer")
+        why = str(error) or "the disk does not answer"
+        _log.warning("nothing is left to the next hub, and connections end: %s", why)
         return False
     server.abandon()
     return True

@@ -45,11 +45,15 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._ledger: Ledger | None = None
         self._broken = False
+        self._closed = False
         self.waiting = 0
         """Jobs of which `done` was not called yet."""
 
     def submit[T](self, job: Callable[[Ledger], T], done: Callable[[T | LinkError], None]) -> None:
         """Have `job` done; `done` gets what it gave, once that is on disk, or why it could not be."""
+        if self._closed:
+            done(LinkError(Code.DISK, "keep it on disk", "the hub ends", remedy="again"))
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="ledger")
             self._thread.start()
@@ -60,7 +64,11 @@ class Writer:
         self._jobs.put((job, done))
 
     def close(self) -> None:
-        """Do what was submitted, and close the database. What `done` would get comes only if the loop still runs."""
+        """Do what was submitted, and close the database; nothing more is done.
+
+        What `done` would get comes only if the loop still runs.
+        """
+        self._closed = True
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -49,13 +50,14 @@ class Served:
         self._idle_sec = idle_sec
         self._left = left
         """By a hub before, as `hand_over` gives it."""
-        self._folder = place
+        self.store = Store(place)
         self.pin: Callable[[socket.socket], int] = lambda _handle: -1
         self.goes_on: Callable[[Peer], bool] = lambda _peer: True
         """Asked once, of those whom the hub before has left."""
         self.ways_max = 2
         """With one of them there is no WebSocket."""
-        self._writer: Writer | None = None
+        self.writer: Writer | None = None
+        """Of its disk, where it has one."""
         self._identify = identify or self._next_peer
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.place)
@@ -83,13 +85,15 @@ class Served:
             gated=lambda: self.gated,
         )
         if self._left is not None:
-            store = Store(self._folder)
-            take_over(self.server, self._left, store.environment)
-            store.is_told_to_forget()
+            take_over(self.server, self._left, self.store.environment)
+            self.store.is_told_to_forget()
             self.server.look_around(self.goes_on)
         self.server.start()
         self._up.set()
         await self.server.done.wait()
+        if self.server.is_leaving and not await hand_over(self.server, self.writer, self.store.environment):
+            self.server.stop()
+            await self.server.done.wait()
 
     def _websocket(self) -> Framing:
         return WebSocket(self._bounds.message_max_bytes, lambda: self.origins)
@@ -114,17 +118,19 @@ class Served:
         """Let it keep what is durable in a file in `place`."""
         loop = self.server.loop
         writer = Writer(place / "link.db", self._bounds, lambda act: loop.call_soon_threadsafe(self.server.do, act))
-        self.server.router.keeping.store = self._writer = writer
+        self.server.router.keeping.store = self.writer = writer
         yield
         writer.close()
 
     def hand_over(self) -> socket.socket:
         """Have it leave all to the next hub, and end; what systemd holds meanwhile."""
-        store = Store(self._folder)
-        assert self.run(hand_over(self.server, self._writer, store.environment))
-        self.server.loop.call_soon_threadsafe(self.server.leave)
+        self.leave()
         self.wait_until_it_ends()
-        return store.kept()
+        return self.store.kept()
+
+    def leave(self) -> None:
+        """Tell it that the next hub comes."""
+        self.server.loop.call_soon_threadsafe(self.server.leave)
 
     def wait_until_it_ends(self) -> None:
         self._thread.join(DEADLINE_SEC)
@@ -173,7 +179,7 @@ class Store:
     """systemd, as far as it keeps file descriptors for a hub."""
 
     def __init__(self, folder: Path, most: int = 1) -> None:
-        place = str(folder / f"notify-{len(list(folder.iterdir()))}")
+        place = str(folder / f"notify-{most}")
         self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notified.settimeout(DEADLINE_SEC)
         self._notified.bind(place)
@@ -182,6 +188,10 @@ class Store:
     def is_told_to_forget(self) -> None:
         """Return when it is."""
         assert self._notified.recv(4096) == b"FDSTOREREMOVE=1\nFDNAME=handover"
+
+    def is_empty(self) -> bool:
+        """Whether it was told nothing."""
+        return not select.select([self._notified], [], [], 0)[0]
 
     def kept(self) -> socket.socket:
         """What it was given."""

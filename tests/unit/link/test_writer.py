@@ -57,6 +57,8 @@ def test_jobs_are_done_in_order_and_what_waits_when_it_closes_too(tmp_path: Path
     rig.writer.close()
     assert rig.wait(600) == list(range(1, 601))
     assert numbers(rig.place) == [b"%d" % n for n in range(600)]
+    rig.submit(append(600))
+    assert rig.results[600].code is Code.DISK, "a hub that ends is not held up by what comes too late"
 
 
 def test_nothing_is_handed_out_before_it_is_on_disk(tmp_path: Path) -> None:
