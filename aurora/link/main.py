@@ -178,7 +178,10 @@ def take_over(server: Server, left: socket.socket, environment: Mapping[str, str
 
 
 async def hand_over(server: Server, writer: Writer | None, environment: Mapping[str, str]) -> bool:
-    """Leave all to the next hub; False, with nothing left, when that cannot be."""
+    """Leave all to the next hub; False, with nothing left, when that cannot be.
+
+    No code is read here that was not read before: an upgrade has put that of the next hub in its place.
+    """
     try:
         async with asyncio.timeout(SETTLE_SEC):
             await server.quiet()
