@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.vm.core import Core, tidied
+from tests.vm.core import Core, Module, tidied
 from tests.vm.machine import Machine
 
 HUB = "aurora-link.service"
@@ -20,6 +20,25 @@ APT = "DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0"
 RESTART = f"systemctl restart {HUB}"
 GOING_AWAY = "880203e9"
 """A close frame of WebSocket with the code 1001."""
+
+# Answers a request with how often it was answered since it connected.
+COUNTER = Module(
+    name="counter",
+    entry="run.py",
+    program="""
+from aurora import sdk
+
+count = 0
+with sdk.link() as link:
+    link.serve("count")
+    sdk.ready()
+    for _ in sdk.heartbeat(0.1):
+        for request in link.messages(within_sec=1.0):
+            count += 1
+            link.reply(request, count)
+""",
+    more='[start]\nreadiness = "notify"\n[link]\nserve = ["count"]\n',
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +82,14 @@ def test_a_thousand_clients_notice_no_restart(core: Core) -> None:
 @pytest.mark.deadline(900)
 def test_no_client_notices_that_the_package_is_installed_anew(core: Core) -> None:
     check_that_nobody_noticed(seen(core, "100", "200", f"{APT} reinstall {DEB}"), 1)
+
+
+def test_a_module_serves_on_as_itself(core: Core) -> None:
+    core.install(COUNTER)
+    said = [core.run(f"auroractl link req count null && {RESTART}").stdout for _ in range(3)]
+    assert said == ["1\n", "2\n", "3\n"]
+    assert json.loads(core.run("auroractl link clients --json").stdout)["modules"] == {"counter": 1}
+    core.run("auroractl remove --purge counter")
 
 
 def test_a_stop_ends_every_connection_and_says_so(core: Core) -> None:
