@@ -144,16 +144,18 @@ class Server:
         self.turn()
         self._finish_turn()
         known = self.router.state()
-        wires = {one.number: self._connections[one].wire() for one in self._connections}
+        found = {client.number: connection.wire() for client, connection in self._connections.items()}
+        wires = {number: wire for number, wire in found.items() if wire is not None}
         clients = [
-            one if (wire := wires.get(one.number)) is None else msgspec.structs.replace(one, wire=wire[0])
+            msgspec.structs.replace(one, wire=wires[one.number][0]) if one.number in wires else one
             for one in known.clients
         ]
         fitted = fitting(State(hub=known.hub, clients=clients), HANDOVER_MAX_BYTES)
-        going = [wires.get(one.number) for one in fitted.clients if one.wire is not None]
-        if len(going) < len(wires):
-            _log.warning("%d connections are not handed over, and end", len(wires) - len(going))
-        return fitted, [wire[1] for wire in going if wire is not None]
+        handles = [wires[one.number][1] for one in fitted.clients if one.wire is not None]
+        if len(handles) < len(wires):
+            why = f"{HANDOVER_MAX_BYTES} bytes of messages are left to the next hub at most"
+            _log.warning("%d connections end: %s", len(wires) - len(handles), why)
+        return fitted, handles
 
     def abandon(self) -> None:
         """Let all connections go, which are the next hub's now."""

@@ -198,6 +198,23 @@ def test_durable_messages_are_acknowledged_before_and_none_is_sent_again(tmp_pat
 # What cannot be
 
 
+def test_who_has_most_waiting_ends_where_not_all_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("aurora.link.server.HANDOVER_MAX_BYTES", 20_000)
+    with Served(place(tmp_path, "a"), module("hog"), module("weather"), OPERATOR) as hub:
+        hog, reader, writer = hub.client(SUB), hub.client({"type": "sub", "topic": "b"}), hub.client()
+        hog.say({"type": "hello", "version": 1, "will": {"topic": "b", "data": "left by the hog"}})
+        writer.say(*({"topic": "a", "data": "x" * 10_000} for _ in range(50)), {"type": "ping", "id": "all"})
+        writer.until(lambda one: one.get("id") == "all")
+        left = hub.hand_over()
+    assert "1 connections end: 20000 bytes of messages" in caplog.text
+    with Served(place(tmp_path, "b"), left=left) as hub:
+        assert until(reader, "left by the hog") == ["left by the hog"]
+        assert len(data(hog.rest())) < 50
+        assert len(hub.server) == 2
+
+
 @pytest.mark.parametrize("spoil", [lambda _: b"", lambda packed: packed[:-9], lambda packed: b"X" + packed[1:]])
 def test_what_is_damaged_is_dropped_and_every_client_sees_an_end(
     tmp_path: Path, spoil: Any, caplog: pytest.LogCaptureFixture
