@@ -1,6 +1,6 @@
 # Thin: each target is one or two commands that can be typed by hand. Needs root, Debian or alike, and 10 GB of disk.
 .DEFAULT_GOAL := help
-.PHONY: help demo test power-cuts autobahn lint deb bench shell vm clean
+.PHONY: help demo test power-cuts autobahn lint deb repo bench shell vm clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,6 +23,9 @@ lint:  ## Linters only
 deb:  ## The Debian package, checked by lintian, into dist/
 	tests/vm/all package
 	mkdir -p dist && cp $$(tests/vm/run --build) dist/
+
+repo:  ## A signed apt repository in dist/repo [KEY=GnuPG key] [SIGNER=FILE.key] [DEBS="..."]
+	tests/vm/repo $(if $(KEY),--key '$(KEY)') $(if $(SIGNER),--signer '$(SIGNER)') $(DEBS)
 
 bench:  ## Comparisons with peers, as ratios
 	tests/bench/run
