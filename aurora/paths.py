@@ -171,8 +171,13 @@ class Paths:
 
     @property
     def cache(self) -> Path:
-        """AppArmor profiles, as text and compiled; all of it can be made again."""
+        """AppArmor profiles, as text and compiled, and downloads; all of it can be had again."""
         return self._at("var/cache/aurora-core")
+
+    @property
+    def downloads(self) -> Path:
+        """What has arrived of packages from the web, until they are whole."""
+        return self.cache / "downloads"
 
     @property
     def profile_sources(self) -> Path:

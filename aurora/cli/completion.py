@@ -12,6 +12,7 @@ from aurora.paths import Paths
 
 __all__ = ["completion_bash", "completion_fish", "completion_zsh", "shown_value"]
 
+_RECORDS = str(Paths().records)
 HELP = Argument("help", "print the verb's help", Takes.NOTHING, ("-h", "--help"))
 """Every verb has it, from argparse."""
 
@@ -21,6 +22,7 @@ _SHOWN = {
     Takes.FOLDER: "DIR",
     Takes.PACKAGE: "DEB",
     Takes.SOURCE: "DIR|DEB",
+    Takes.OFFER: "DIR|DEB|URL",
     Takes.SUBJECT: "NAME|DIR|DEB",
     Takes.NUMBER: "N",
     Takes.POLICY: "POLICY",
@@ -57,10 +59,6 @@ def _second_word(verb: Verb) -> str:
 
 def _family_summary(family: str) -> str:
     return ", ".join(_second_word(verb) for verb in families()[family])
-
-
-def _records() -> str:
-    return str(Paths().records)
 
 
 def _policy_folders() -> tuple[str, str]:
@@ -141,7 +139,7 @@ _auroractl() {
         policy) _auroractl_policies ;;
         folder) compopt -o dirnames ;;
         choice) mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$cur") ;;
-        package | source | subject)
+        package | source | offer | subject)
             compopt -o filenames -o plusdirs
             mapfile -t COMPREPLY < <(compgen -f -X '!*.deb' -- "$cur")
             [[ $takes == subject ]] && _auroractl_modules
@@ -170,7 +168,7 @@ def completion_bash() -> str:
                 valued += words
                 choices = f" choices='{' '.join(option.choices)}'" if option.choices else ""
                 values.append(f"        {' | '.join(words)}) takes={option.takes}{choices} ;;")
-    script = _BASH.replace("@RECORDS@", _records()).replace("@VERBS@", " ".join(_first_words()))
+    script = _BASH.replace("@RECORDS@", _RECORDS).replace("@VERBS@", " ".join(_first_words()))
     script = script.replace("@POLICIES@", ",".join(_policy_folders()))
     script = script.replace("@FAMILIES@", "\n".join(_bash_families()))
     script = script.replace("@ARGUMENTS@", "\n".join(arguments)).replace("@VALUES@", "\n".join(values))
@@ -243,6 +241,7 @@ _ZSH_ACTIONS = {
     Takes.FOLDER: "_files -/",
     Takes.PACKAGE: '_files -g "*.deb"',
     Takes.SOURCE: "_auroractl_sources",
+    Takes.OFFER: "_auroractl_sources",
     Takes.SUBJECT: "_auroractl_subjects",
     Takes.POLICY: "_auroractl_policies",
     Takes.TEXT: " ",
@@ -285,7 +284,7 @@ def completion_zsh() -> str:
         arguments.append(
             f"        {_bash_pattern(verb.name)})\n            _arguments \\\n                {body}\n            ;;"
         )
-    script = _ZSH.replace("@RECORDS@", _records()).replace("@VERBS@", "\n".join(verbs))
+    script = _ZSH.replace("@RECORDS@", _RECORDS).replace("@VERBS@", "\n".join(verbs))
     script = script.replace("@POLICIES@", ",".join(_policy_folders()))
     script = script.replace("@FAMILIES@", "\n".join(_zsh_families()))
     return script.replace("@ARGUMENTS@", "\n".join(arguments))
@@ -357,6 +356,7 @@ _FISH_ACTIONS = {
     Takes.FOLDER: ("(__fish_complete_directories (commandline --current-token))",),
     Takes.PACKAGE: ("(__auroractl_sources)",),
     Takes.SOURCE: ("(__auroractl_sources)",),
+    Takes.OFFER: ("(__auroractl_sources)",),
     Takes.SUBJECT: ("(__auroractl_modules)", "(__auroractl_sources)"),
 }
 
@@ -394,6 +394,6 @@ def completion_fish() -> str:
         place = _place(verb)
         for action in _FISH_ACTIONS.get(place.takes, ()) if place else ():
             lines.append(f"{when} --arguments {_fish_quoted(action)}")
-    script = _FISH.replace("@RECORDS@", _records())
+    script = _FISH.replace("@RECORDS@", _RECORDS)
     script = script.replace("@POLICIES@", " ".join(f"{folder}/*.toml" for folder in _policy_folders()))
     return script + "".join(f"complete --command auroractl {line}\n" for line in lines)

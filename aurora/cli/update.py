@@ -7,14 +7,14 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 
 from aurora.cli import render
 from aurora.cli.core import apply
-from aurora.cli.install import check_signatures, through_apt
+from aurora.cli.install import through_apt
+from aurora.cli.sources import open_sources
 from aurora.cli.span import span
-from aurora.errors import AuroraError, InputError, Problem
+from aurora.errors import AuroraError
 from aurora.host.caller import end_by_interrupt, require_root
 from aurora.host.dbus import connect
 from aurora.paths import Paths
@@ -24,9 +24,7 @@ from aurora.runtime import update as updating
 from aurora.runtime.folders import folder_digest, read_module
 from aurora.runtime.packages import behind
 from aurora.runtime.records import Origin, Record, read_records, require
-from aurora.runtime.update import Source
 from aurora.runtime.updates import Known, open_transaction, read_known, read_transactions
-from aurora.update.unpack import held, unpacked
 
 __all__ = ["confirm", "history", "hold", "rollback", "status", "unhold", "update"]
 
@@ -34,7 +32,7 @@ WINDOW_MAX_USEC = 86_400_000_000
 
 
 def update(arguments: SimpleNamespace) -> int:
-    """`auroractl update apply DIR|DEB…`."""
+    """`auroractl update apply DIR|DEB|URL…`."""
     require_root("update modules")
     window_usec = (
         span(arguments.window, "--window", example="60s", most_usec=WINDOW_MAX_USEC)
@@ -42,8 +40,8 @@ def update(arguments: SimpleNamespace) -> int:
         else None
     )
     with ExitStack() as opened:
-        sources, packages = _opened(opened, arguments.sources)
-        end_by_interrupt()
+        end_by_interrupt()  # what was opened is tidied up then, too
+        sources, packages = open_sources(Paths(), opened, arguments.sources)
         one = updating.update(
             Paths(),
             connect(),
@@ -83,24 +81,6 @@ def _follow_packages(one: Transaction | None) -> None:
     if one is not None and behind(Paths(), one.modules):
         render.tell("meanwhile apt has changed a package of these")
         apply(SimpleNamespace(json=False))
-
-
-def _opened(opened: ExitStack, texts: Sequence[str]) -> tuple[list[Source], list[str]]:
-    """The folders of all sources, and the packages among them: what is installed is what was checked."""
-    sources, packages = [], []
-    for text in texts:
-        if not text.endswith(".deb"):
-            sources.append(Source(Path(text), text, Origin.FOLDER))
-            continue
-        copy = opened.enter_context(held(Path(text)))
-        folder = opened.enter_context(unpacked(copy, shown=text))
-        name = read_module(folder, shown=text).name
-        if name != folder.name:
-            raise InputError.of([Problem("update from the package", f"its manifest names {name}", text)])
-        check_signatures(Paths(), copy, folder, text)
-        sources.append(Source(folder, text, Origin.PACKAGE))
-        packages.append(str(copy))
-    return sources, packages
 
 
 def rollback(arguments: SimpleNamespace) -> int:

@@ -23,6 +23,8 @@ class Takes:
     """A .deb file."""
     SOURCE = "source"
     """A folder or a .deb file."""
+    OFFER = "offer"
+    """A folder, a .deb file, or the address of one."""
     SUBJECT = "subject"
     """An installed module, a folder or a .deb file."""
     TEXT = "text"

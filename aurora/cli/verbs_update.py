@@ -14,18 +14,22 @@ UPDATE: tuple[Verb, ...] = (
         " restarted too often, misses its watchdog, holds more memory than its margin allows, or fails its own check,"
         " all of them are put back, and that version is not tried again by itself. Ctrl-C goes back too. An update that"
         " was interrupted is ended by the next auroractl apply or update, or at boot: by going back, unless it was"
-        " confirmed. A package goes through apt once it is staged. Modules that are down are neither started nor looked"
-        " at. What a version has written into its directories stays: where that is more than the disk budget of the"
-        " version before, that one does not come up again, which is told. Exit status 70 when the new versions"
-        " are not active at the end.",
+        " confirmed. A package goes through apt once it is staged. Of a folder of packages, such as a memory stick,"
+        " those that are newer than what is installed are taken, all or none of them, and what is passed over is"
+        " told. What comes from an address is fetched first, at most 1.1G a package, and judged as what lies here"
+        " is; cut off, it is gone on with, by the same command later as well, where its server says that it is still"
+        " the same. Modules that are down are neither started nor looked at. What a version has written into its"
+        " directories stays: where that is more than the disk budget of the version before, that one does not come"
+        " up again, which is told. Exit"
+        " status 70 when the new versions are not active at the end.",
         "aurora.cli.update:update",
         (
-            Argument("sources", "folders and .debs, one for each module", Takes.SOURCE, many=True),
+            Argument("sources", "modules' folders, .debs, folders of .debs, and addresses", Takes.OFFER, many=True),
             Argument("accept", "let them do more than the versions before", Takes.NOTHING, ("--accept",)),
             Argument("window", "how long to look at them; 0s: only whether they come up", Takes.TEXT, ("--window",)),
             JSON,
         ),
-        "sudo auroractl update apply --window 5min ./hello",
+        "sudo auroractl update apply /media/stick https://modules.example.org/hello_1.2_all.deb",
     ),
     Verb(
         "update status", "have", "what is being tried, refused or held",

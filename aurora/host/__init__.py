@@ -16,4 +16,5 @@ audit     the kernel's audit records as they come
 snapshot  copies of folders, and back
 volume    images of file systems       space     what is mounted, and what it holds
 dpkg      what dpkg says of a package   caller    who called us: root? and how it ends us
+download  a file from the web, going on where it was cut off
 """

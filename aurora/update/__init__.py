@@ -6,6 +6,7 @@ ar         a .deb's outermost layer                  PURE
 tar        an archive's bytes -> its members               PURE
 members    what a package may hold                         PURE
 unpack     a .deb of anybody -> its module, or what is against it
+offered    packages that lie in a folder -> those to update to   PURE
 versions   which version is the later one            PURE
 signature  what is signed, and how it is written           PURE
 signed     a .deb -> what it is, and its signatures; putting them there

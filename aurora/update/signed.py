@@ -26,7 +26,7 @@ from aurora.update.signature import (
 from aurora.update.tar import Kind, Member
 from aurora.update.unpack import check_outside, streamed
 
-__all__ = ["Signed", "installed_version", "read_signed", "write_signed"]
+__all__ = ["Signed", "installed_version", "read_control", "read_signed", "write_signed"]
 
 CHUNK_BYTES = 1 << 20
 _WHAT = "read the package"
@@ -67,7 +67,7 @@ def read_signed(deb: Path, *, shown: str | None = None) -> Signed:
             problems.append(Problem(_WHAT, why, f"{where}, member {name}", "the package as its maker gave it"))
     if problems:
         raise InputError.of(problems)
-    facts = Facts(*_control(deb, where), digests)
+    facts = Facts(*read_control(deb, shown=where), digests)
     if fault := facts_fault(facts):
         raise InputError(_WHAT, fault, where=f"{where}, control")
     return Signed(facts, tuple(signatures))
@@ -102,8 +102,11 @@ def _chunks(file: IO[bytes], start: int, end: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _control(deb: Path, where: str) -> tuple[str, str, str]:
-    """Package, version and architecture, each of which the control file has once."""
+def read_control(deb: Path, *, shown: str) -> tuple[str, str, str]:
+    """Package, version and architecture, as the control file says, which has each once; InputError otherwise.
+
+    Nothing of it is judged. `shown` is the name that errors give the file.
+    """
     files: list[bytes] = []
 
     def take(found: Iterator[tuple[Member, Iterator[bytes]]]) -> None:
@@ -111,9 +114,9 @@ def _control(deb: Path, where: str) -> tuple[str, str, str]:
             if member.name.removeprefix(b"./") == b"control" and member.kind is Kind.FILE:
                 files.append(b"".join(content))
 
-    streamed(deb, "--ctrl-tarfile", CONTROL_MAX_BYTES, where, take)
+    streamed(deb, "--ctrl-tarfile", CONTROL_MAX_BYTES, shown, take)
     if len(files) != 1:
-        raise InputError(_WHAT, "it does not have one control file", where=where)
+        raise InputError(_WHAT, "it does not have one control file", where=shown)
     values: dict[bytes, list[str]] = {name: [] for name in _FIELDS}
     for line in files[0].splitlines():
         name, _, value = line.partition(b":")
@@ -121,7 +124,7 @@ def _control(deb: Path, where: str) -> tuple[str, str, str]:
             values[name.lower()].append(value.strip().decode(errors="replace"))
     if any(len(found) != 1 for found in values.values()):
         raise InputError(
-            _WHAT, "it does not name package, version and architecture once each", where=f"{where}, control"
+            _WHAT, "it does not name package, version and architecture once each", where=f"{shown}, control"
         )
     package, version, architecture = (values[name][0] for name in _FIELDS)
     return package, version, architecture

@@ -21,7 +21,7 @@ from aurora.update.ar import BrokenDeb, parts_of
 from aurora.update.members import CONTROL_MAX_BYTES, CONTROL_NAMES, Contents, control_problems
 from aurora.update.tar import BrokenTar, Kind, Member, members_of
 
-__all__ = ["check_outside", "held", "streamed", "unpacked"]
+__all__ = ["PACKAGE_MAX_BYTES", "check_outside", "held", "streamed", "unpacked"]
 
 DATA_MAX_BYTES = FOLDER_MAX_BYTES + FOLDER_MAX_ENTRIES * 4096
 """The decompressed data archive: its content, and for each member header, long name and padding."""
@@ -33,12 +33,13 @@ type _Found = Iterator[tuple[Member, Iterator[bytes]]]
 
 
 @contextmanager
-def held(deb: Path) -> Iterator[Path]:
+def held(deb: Path, *, shown: str | None = None) -> Iterator[Path]:
     """A copy of a .deb that nobody else can change between check and use; NotFound when there is no such file.
 
-    It can be read by all, as apt reads with a user of its own.
+    It can be read by all, as apt reads with a user of its own. `shown` is the name that errors give the file.
     """
-    check_outside(deb, str(deb))
+    where = shown if shown is not None else str(deb)
+    check_outside(deb, where)
     with tempfile.TemporaryDirectory(prefix="aurora-deb-") as scratch:
         copy = Path(scratch, "module.deb")
         try:
@@ -47,7 +48,7 @@ def held(deb: Path) -> Iterator[Path]:
             copy.chmod(0o644)
             Path(scratch).chmod(0o755)
         except OSError as error:
-            raise HostError("read the package", str(error), where=str(deb)) from error
+            raise HostError("read the package", str(error), where=where) from error
         yield copy
 
 

@@ -67,6 +67,7 @@ SPOILER = dataclasses.replace(
 )
 
 PARCEL = Module(name="parcel", more='[update]\nwindow = "5s"\n')
+MAIL = (Module(name="post"), Module(name="mail"))
 PAIR = (Module(name="left"), Module(name="right"))
 CHURN = f"""
 n=0
@@ -275,6 +276,49 @@ def test_a_package_is_tried_before_it_stays(core: Core) -> None:
     assert "parcel stays as it is" in core.run("auroractl apply").stderr, "what is refused is not taken in by itself"
     assert core.listed()["parcel"]["version"] == "2.0"
     assert core.invocations("parcel") == before
+
+
+@pytest.mark.deadline(900)
+def test_a_memory_stick_is_one_update_and_an_address_is_another(core: Core) -> None:
+    stick = f"{DEBS}/stick"
+    core.run(f"mkdir -p {stick}")
+    for version in ("1.0", "2.0", "3.0"):
+        core.put(*(dataclasses.replace(module, version=version) for module in MAIL))
+        core.run(f"for name in post mail; do auroractl pack {folder('$name')} -o {DEBS}; done")
+    core.run(
+        f"""
+        for name in post mail; do auroractl install {DEBS}/aurora-module-${{name}}_1.0_all.deb; done
+        cp {DEBS}/aurora-module-post_[12].0_all.deb {DEBS}/aurora-module-mail_2.0_all.deb {stick}
+        cp {deb("2.0")} /var/lib/aurora-test/deb/aurora-core_*.deb {stick}
+        echo 'see you' >{stick}/letter.txt
+        """
+    )
+    status, said = applied(core, f"--window 0s {stick}")
+    assert (status, said["end"]) == (0, "updated"), said
+    assert {one["module"]: one["to"] for one in said["modules"]} == {"post": "2.0", "mail": "2.0"}, "one transaction"
+    for module in MAIL:
+        core.wait_for(module.name, ActiveState="active")
+        assert known(core, module.name)["package"] is None, "apt knows it"
+
+    before = core.invocations("post", "mail")
+    core.run(
+        f"""
+        head -c 700 {DEBS}/aurora-module-mail_3.0_all.deb >{DEBS}/half.deb
+        systemd-run --quiet --unit=web python3 -m http.server --bind 127.0.0.1 --directory {DEBS} 8991
+        """
+    )
+    core.machine.wait_until("python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 8991))'", 60)
+    web = "http://127.0.0.1:8991"
+    post = f"{web}/aurora-module-post_3.0_all.deb"
+    for bad in (f"{web}/gone.deb", f"{web}/half.deb", "http://127.0.0.1:8992/x.deb"):
+        done = core.run(f"auroractl update apply {post} {bad}", check=False, timeout_sec=UPDATE_SEC)
+        assert done.returncode != 0
+        assert bad in done.stderr
+    assert core.invocations("post", "mail") == before, "all or none"
+    status, said = applied(core, f"--window 0s {post} {DEBS}/aurora-module-mail_3.0_all.deb")
+    assert (status, said["end"]) == (0, "updated"), said
+    assert [core.listed()[module.name]["version"] for module in MAIL] == ["3.0", "3.0"]
+    core.run("systemctl stop web; ! ls /var/cache/aurora-core/downloads/*.part")
 
 
 def deb(version: str) -> str:

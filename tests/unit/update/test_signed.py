@@ -160,7 +160,7 @@ def test_a_bit_that_is_another_anywhere_is_refused(tmp_path: Path, monkeypatch: 
     small = {"control_tar_gz": gzip.compress(b"c"), "data_tar_gz": gzip.compress(b"d")}
     control = read_signed(file).facts[:3]
     file.write_bytes(deb.ar(**{"debian-binary": b"2.0\n", **small}))
-    monkeypatch.setattr(signed, "_control", lambda _deb, _where: control)
+    monkeypatch.setattr(signed, "read_control", lambda _deb, *, shown: control)
     said = Statement(read_signed(file).facts, EXPIRES, "1.0")
     write_signed(file, file, [signing.signed(name, said) for name in ("ann", "stranger")])
     whole = file.read_bytes()
