@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 from aurora.cli import render
 from aurora.errors import AuroraError
 from aurora.host.dbus import connect
 from aurora.paths import Paths
+from aurora.runtime.apply import Applied
 from aurora.runtime.apply import apply as make_equal
 
-__all__ = ["apply"]
+__all__ = ["apply", "take_in"]
 
 
 def apply(arguments: SimpleNamespace) -> int:
     """`auroractl apply`."""
-    done = make_equal(Paths(), connect())
+    return _report(make_equal(Paths(), connect()), as_json=arguments.json)
+
+
+def take_in(names: Sequence[str], *, as_json: bool) -> int:
+    """The same, where what the packages of these modules brought waits for no window."""
+    return _report(make_equal(Paths(), connect(), at_once=names), as_json=as_json)
+
+
+def _report(done: Applied, *, as_json: bool) -> int:
     problems = [*done.problems, *(one.problem for one in done.outcomes if one.problem is not None)]
     if done.purged:
         from aurora.cli.durable import forget_kept  # noqa: PLC0415  # hardly any run purges a module
@@ -27,12 +37,14 @@ def apply(arguments: SimpleNamespace) -> int:
             problems += error.problems
     resumed = done.resumed
     ended = None if resumed is None else {"modules": list(resumed.modules), "end": resumed.end}
-    if arguments.json:
+    if as_json:
         render.dump(
             {
                 "removed": done.removed,
                 "staged": done.staged,
                 "withheld": list(done.withheld),
+                "waiting": list(done.waiting),
+                "opens_sec": done.opens_sec,
                 "resumed": ended,
                 "steps": [
                     {"action": one.step.action, "module": one.step.module, "ok": one.problem is None}
@@ -48,6 +60,9 @@ def apply(arguments: SimpleNamespace) -> int:
         render.tell(f"an interrupted update of {', '.join(resumed.modules)} was ended: {resumed.end}")
     for name in done.withheld:
         render.tell(f"{name} stays as it is: the version of its package is refused or held (auroractl update status)")
+    if done.waiting and done.opens_sec is not None:
+        when = render.moment(done.opens_sec)
+        render.tell(f"{', '.join(done.waiting)}: new versions wait until {when} (auroractl update apply --now)")
     for name in done.removed:
         render.tell(f"{name} was removed")
     for one in done.outcomes:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from aurora.cli import render
 from aurora.cli.control import report
+from aurora.cli.core import take_in
 from aurora.errors import HostError, InputError, Problem
 from aurora.host.caller import require_root
 from aurora.host.dbus import connect
@@ -22,6 +23,7 @@ from aurora.runtime.install import remove as remove_module
 from aurora.runtime.records import Origin, read_record, require
 from aurora.runtime.update import allow_version
 from aurora.runtime.updates import check_not_busy
+from aurora.runtime.windows import waiting
 from aurora.update.unpack import held, unpacked
 
 __all__ = ["check_signatures", "install", "remove", "through_apt"]
@@ -57,6 +59,8 @@ def _install_package(deb: Path, *, start: bool) -> int:
             if before is not None and before.installed:
                 allow_version(Paths(), name, folder)  # that it was refused before does not bind its owner
         through_apt([str(copy)])
+    if name in waiting(Paths())[0]:
+        take_in([name], as_json=False)  # their owner is here and wants it now
     require(Paths(), name)
     if not start:
         enable(Paths(), [name], enabled=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from aurora.quantity import format_share, format_size
 from aurora.text import visible
@@ -12,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["age", "cpu", "cut", "dump", "emit", "memory", "paint", "table", "tell", "width"]
+__all__ = ["age", "cpu", "cut", "dump", "emit", "memory", "moment", "paint", "table", "tell", "width"]
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2"}
 _ESCAPE = "\x1b["
@@ -129,6 +130,11 @@ def age(seconds: int) -> str:
             count, rest = divmod(seconds, big_sec)
             return f"{count}{big} {rest // small_sec}{small}"
     return f"{seconds}s"
+
+
+def moment(sec: float) -> str:
+    """A time since the epoch, as the machine's clock shows it."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(sec))
 
 
 def memory(used_bytes: int | None, max_bytes: int | None) -> str:

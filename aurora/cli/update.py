@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from types import SimpleNamespace
 
 from aurora.cli import render
-from aurora.cli.core import apply
+from aurora.cli.core import apply, take_in
 from aurora.cli.install import through_apt
 from aurora.cli.sources import open_sources
 from aurora.cli.span import span
-from aurora.errors import AuroraError
+from aurora.errors import AuroraError, Refused, UsageError
 from aurora.host.caller import end_by_interrupt, require_root
 from aurora.host.dbus import connect
 from aurora.paths import Paths
@@ -25,6 +24,7 @@ from aurora.runtime.folders import folder_digest, read_module
 from aurora.runtime.packages import behind
 from aurora.runtime.records import Origin, Record, read_records, require
 from aurora.runtime.updates import Known, open_transaction, read_known, read_transactions
+from aurora.runtime.windows import opening_sec, waiting
 
 __all__ = ["confirm", "history", "hold", "rollback", "status", "unhold", "update"]
 
@@ -34,6 +34,12 @@ WINDOW_MAX_USEC = 86_400_000_000
 def update(arguments: SimpleNamespace) -> int:
     """`auroractl update apply DIR|DEB|URL…`."""
     require_root("update modules")
+    if not arguments.sources:
+        return _take_in_waiting(arguments)
+    opens_sec = opening_sec(Paths())
+    if opens_sec is not None and not arguments.now:
+        why = f"no window of their owner's is open until {render.moment(opens_sec)}"
+        raise Refused("update modules", why, where=str(Paths().owner_core), remedy="--now")
     window_usec = (
         span(arguments.window, "--window", example="60s", most_usec=WINDOW_MAX_USEC)
         if arguments.window is not None
@@ -58,6 +64,19 @@ def update(arguments: SimpleNamespace) -> int:
         render.tell("these versions are active already")
         return 0
     return _ended(one, as_json=arguments.json)
+
+
+def _take_in_waiting(arguments: SimpleNamespace) -> int:
+    """What apt brought and waits for a window, at once and as apt would have had it."""
+    if not arguments.now or arguments.accept or arguments.window is not None:
+        raise UsageError("update modules", "there is none named", remedy="auroractl update apply DIR|DEB|URL, or --now")
+    names, _ = waiting(Paths())
+    if names:
+        return take_in(names, as_json=arguments.json)
+    if arguments.json:
+        render.dump(None)
+    render.tell("nothing waits for a window")
+    return 0
 
 
 def _installed(packages: Sequence[str]) -> None:
@@ -141,12 +160,18 @@ def status(arguments: SimpleNamespace) -> int:
     records = [one for one in read_records(paths) if one.installed and arguments.name in (None, one.name)]
     one = open_transaction(paths)
     rows = [(record, read_known(paths, record.name), _package_version(paths, record)) for record in records]
+    wait, opens_sec = _waiting(paths, records)
     if arguments.json:
-        modules = [_known_document(record, known, package) for record, known, package in rows]
+        modules = [
+            {**_known_document(record, known, package), "waits_until_sec": opens_sec if record.name in wait else None}
+            for record, known, package in rows
+        ]
         render.dump({"open": None if one is None else _document(one), "modules": modules})
         return 0
     if one is not None:
         render.emit(f"{', '.join(one.modules)}: {one.state} since {_when(one.begun_usec)}")
+    if wait:
+        render.emit(f"{', '.join(wait)}: wait until {render.moment(opens_sec)} (auroractl update apply --now)")
     table = [
         (
             record.name,
@@ -161,6 +186,17 @@ def status(arguments: SimpleNamespace) -> int:
     head = ("MODULE", "ACTIVE", "PACKAGE", "BEFORE", "HELD", "REFUSED")
     render.emit(render.table(head, table, columns=render.width(), spare=("BEFORE",)))
     return 0
+
+
+def _waiting(paths: Paths, records: Sequence[Record]) -> tuple[list[str], int]:
+    """Those that wait for a window, and until when; settings that are wrong keep nothing else from being shown."""
+    try:
+        names, opens_sec = waiting(paths)
+    except AuroraError as error:
+        for problem in error.problems:
+            render.tell(f"auroractl: {problem}")
+        return [], 0
+    return [record.name for record in records if record.name in names], opens_sec
 
 
 def _package_version(paths: Paths, record: Record) -> str:
@@ -222,7 +258,7 @@ def _rows(one: Transaction) -> list[tuple[str, ...]]:
 
 
 def _when(usec: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(usec / 1_000_000))
+    return render.moment(usec / 1_000_000)
 
 
 def _document(one: Transaction) -> dict[str, object]:

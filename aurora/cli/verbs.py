@@ -292,7 +292,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "apply", "core", "make the machine equal to what is installed and enabled",
         "Takes in module packages that came or went, starts what is enabled and not up, restarts what changed and only"
-        " that. aurora-core.service runs it at boot and on reload.",
+        " that. Outside the owner's windows new versions wait (auroractl update status). aurora-core.service runs it at"
+        " boot and on reload.",
         "aurora.cli.core:apply", (JSON,), "sudo systemctl reload aurora-core",
     ),
     Verb(

@@ -21,11 +21,16 @@ UPDATE: tuple[Verb, ...] = (
         " the same. Modules that are down are neither started nor looked at. What a version has written into its"
         " directories stays: where that is more than the disk budget of the version before, that one does not come"
         " up again, which is told. Exit"
-        " status 70 when the new versions are not active at the end.",
+        " status 70 when the new versions are not active at the end. /etc/aurora/core.toml may have windows, such as"
+        ' [update] windows = ["Mon..Fri 02:00-04:00", "Sat 22:00-02:00"], by the clock as it shows the time there: an'
+        " hour that it shows twice is open twice, and one that it leaves out is not. Outside of them this takes --now;"
+        " that alone takes in what apt has brought and what waits for a window.",
         "aurora.cli.update:update",
         (
-            Argument("sources", "modules' folders, .debs, folders of .debs, and addresses", Takes.OFFER, many=True),
+            Argument("sources", "modules' folders, .debs, folders of .debs, and addresses", Takes.OFFER, many=True,
+                     optional=True),
             Argument("accept", "let them do more than the versions before", Takes.NOTHING, ("--accept",)),
+            Argument("now", "outside the owner's windows as well", Takes.NOTHING, ("--now",)),
             Argument("window", "how long to look at them; 0s: only whether they come up", Takes.TEXT, ("--window",)),
             JSON,
         ),
@@ -33,8 +38,9 @@ UPDATE: tuple[Verb, ...] = (
     ),
     Verb(
         "update status", "have", "what is being tried, refused or held",
-        "Shows an update that has not ended, and for each module its active version, the version of its package where"
-        " that is another one, the version to go back to, and what is refused or held.",
+        "Shows an update that has not ended, what waits for a window of its owner's and until when, and for each module"
+        " its active version, the version of its package where that is another one, the version to go back to, and what"
+        " is refused or held.",
         "aurora.cli.update:status",
         (Argument("name", "show only this module", Takes.MODULE, optional=True), JSON),
         "auroractl update status",

@@ -64,6 +64,7 @@ _KNOWN = frozenset(row.property for row in DIRECTIVES.values()) | {
     "Options",
     "DirectoryMode",
     "StopWhenUnneeded",
+    "RemainAfterElapse",
 }
 _LIMITS = frozenset({"CPUQuotaPerSecUSec", "MemoryMax", "MemorySwapMax", "TasksMax"})
 """Properties that every unit with a cgroup has; one that was given none has no limit."""

@@ -16,6 +16,7 @@ from aurora.policy.reader import FILE_MAX_BYTES, OWNER_FEATURES, read_catalogue,
 from aurora.policy.resolve import find_grants, find_policy, loosened, resolve
 from aurora.policy.rules import lets_capability, lets_file, lets_network
 from aurora.policy.values import LAN
+from aurora.policy.window import Local, Window, next_opening
 from aurora.policy.words import DEFAULT_POLICY, Change, Difference, Reach, difference, reach
 
 __all__ = [
@@ -32,9 +33,11 @@ __all__ = [
     "Change",
     "Difference",
     "Grant",
+    "Local",
     "Owner",
     "Policy",
     "Reach",
+    "Window",
     "argument_of",
     "difference",
     "exposure_problems",
@@ -45,6 +48,7 @@ __all__ = [
     "lets_file",
     "lets_network",
     "loosened",
+    "next_opening",
     "reach",
     "read_catalogue",
     "read_owner",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aurora.directives import Value
+from aurora.policy.window import Window
 
 __all__ = [
     "SIGNATURES_OFF",
@@ -82,5 +83,7 @@ class Owner:
     """Of web pages that may talk to AuroraLink, under `[link]`."""
     approve: tuple[str, ...] = ()
     """Patterns of topics where what modules send needs an operator's approval, under `[link]`."""
+    windows: tuple[Window, ...] = ()
+    """When new versions of modules may come in by themselves, under `[update]`; none: at any time."""
     signatures: str = SIGNATURES_OFF
     """Whether packages of modules must be signed by those whom the owner trusts; one of SIGNATURE_MODES."""

@@ -15,6 +15,7 @@ from aurora.policy.arguments import ARGUMENTS, Argument, argument_of, filled
 from aurora.policy.model import SIGNATURE_MODES, SIGNATURES_OFF, Catalogue, Grant, Owner, Policy
 from aurora.policy.resolve import loosened
 from aurora.policy.values import LIST_KINDS, directive_value, rule_fault
+from aurora.policy.window import WINDOWS_MAX, Window, parse_window
 from aurora.quantity import parse_score
 from aurora.text import visible
 from aurora.topics import pattern_fault
@@ -37,7 +38,7 @@ _LONG_KEY = re.compile(
 GRANTS_FILE = "grants.toml"
 OWNER_FEATURES = frozenset({"apparmor", "seccomp", "memory", "cpu", "pids", "io", "io-weight", "ip-filter", "loop"})
 """What an owner may accept as missing; the same words as `plan.Feature`."""
-OWNER_KEYS = ("accept_unenforced", "exposure_max", "grants_never", "link", "policies_never", "signatures")
+OWNER_KEYS = ("accept_unenforced", "exposure_max", "grants_never", "link", "policies_never", "signatures", "update")
 ORIGINS_MAX = 32
 APPROVE_MAX = 64
 
@@ -272,6 +273,7 @@ def read_owner(data: bytes, *, file: str) -> Owner:
         reading.fault("signatures", "it must be one of these texts", ", ".join(f'"{m}"' for m in SIGNATURE_MODES))
         signatures = SIGNATURES_OFF
     origins, approve = _link(reading, document)
+    windows = _update(reading, document)
     if reading.problems:
         raise InputError.of(reading.problems)
     return Owner(
@@ -282,6 +284,7 @@ def read_owner(data: bytes, *, file: str) -> Owner:
         approve=approve,
         policies_never=policies,
         signatures=signatures,
+        windows=windows,
     )
 
 
@@ -297,6 +300,24 @@ def _link(reading: _Reading, document: Mapping[str, object]) -> tuple[tuple[str,
     if len(approve) > APPROVE_MAX:
         reading.fault("link.approve", f"there are {len(approve)}, more than {APPROVE_MAX}")
     return origins, approve
+
+
+def _update(reading: _Reading, document: Mapping[str, object]) -> tuple[Window, ...]:
+    """`[update] windows`: each that is wrong is told."""
+    table = reading.table(document, "update")
+    reading.only(table, ("windows",), "update.")
+    texts = table.get("windows", [])
+    wanted = 'such as "Mon..Fri 02:00-04:00", "Sat,Sun 22:00-06:00" or "03:00-04:30"'
+    if not isinstance(texts, list) or len(texts) > WINDOWS_MAX or not all(isinstance(text, str) for text in texts):
+        reading.fault("update.windows", f"it must be a list of at most {WINDOWS_MAX} texts", wanted)
+        return ()
+    found = []
+    for text in texts:
+        try:
+            found.append(parse_window(text))
+        except ValueError as error:
+            reading.fault("update.windows", f"{text!a}: {error}", wanted)
+    return tuple(found)
 
 
 def _is_gate(word: str) -> bool:

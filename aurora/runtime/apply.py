@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from aurora.errors import AuroraError, Problem
@@ -22,6 +22,7 @@ from aurora.runtime.reconcile import Outcome, take_steps
 from aurora.runtime.records import Removal, read_records
 from aurora.runtime.update import finish_interrupted
 from aurora.runtime.updates import read_transactions
+from aurora.runtime.windows import opening_sec, wake
 
 __all__ = ["Applied", "apply"]
 
@@ -41,19 +42,25 @@ class Applied(NamedTuple):
     """Modules whose package has a version that is refused, or that their owner holds."""
     resumed: Transaction | None = None
     """An update that was interrupted, as it ended."""
+    waiting: Sequence[str] = ()
+    """Modules whose package has a version that waits for a window of their owner's."""
+    opens_sec: int | None = None
+    """When that opens, in seconds since the epoch."""
     purged: Sequence[str] = ()
     """Of those removed the modules whose state is gone, too."""
 
 
-def apply(paths: Paths, systemd: Systemd) -> Applied:
+def apply(paths: Paths, systemd: Systemd, *, at_once: Collection[str] = ()) -> Applied:
     """Finish removals, take in packages, start what is enabled and not up, restart what changed and only that.
 
-    First of all an update that was interrupted is ended. A module that cannot be removed or planned or does not come
-    up does not keep the others from theirs.
+    First of all an update that was interrupted is ended. Outside the owner's windows new versions wait, but for those
+    of the modules `at_once`, and this is run again when one opens. A module that cannot be removed or planned or does
+    not come up does not keep the others from theirs.
     """
     resumed, unfinished = _finish_update(paths, systemd)
     with locked(paths.lock):
-        taken = take_in_packages(paths)
+        opens_sec = _opening(paths)
+        taken = take_in_packages(paths, closed=opens_sec is not None, at_once=at_once)
         problems = [*taken.problems, *unfinished]
         removed, left = finish_removals(paths, systemd)
         problems += left
@@ -73,6 +80,7 @@ def apply(paths: Paths, systemd: Systemd) -> Applied:
             problems += [fault for fault in faults if fault not in problems]
             running.pop(name, None)
         outcomes = take_steps(paths, systemd, changes(wanted, running), keep_failed=True)
+        problems += _wake(systemd, opens_sec if taken.waiting else None)
         _forget_learning(paths, systemd)
         try:
             sweep(paths)  # last: what was replaced has just been let go
@@ -81,7 +89,24 @@ def apply(paths: Paths, systemd: Systemd) -> Applied:
         warnings, withheld = tuple(taken.warnings), tuple(taken.withheld)
         purged = tuple(record.name for record in removed if record.removal == Removal.PURGING)
         names = [record.name for record in removed]
-        return Applied(names, taken.staged, outcomes, problems, warnings, withheld, resumed, purged)
+        done = Applied(names, taken.staged, outcomes, problems, warnings, withheld, resumed)
+        return done._replace(waiting=tuple(taken.waiting), opens_sec=opens_sec, purged=purged)
+
+
+def _opening(paths: Paths) -> int | None:
+    """When a window opens; None while one is open, and where the settings cannot be read, which lets nothing in."""
+    try:
+        return opening_sec(paths)
+    except AuroraError:
+        return None  # whoever asks whether a package is accepted says what is wrong with them
+
+
+def _wake(systemd: Systemd, at_sec: int | None) -> Sequence[Problem]:
+    try:
+        wake(systemd, at_sec)
+    except AuroraError as error:
+        return error.problems
+    return ()
 
 
 def _finish_update(paths: Paths, systemd: Systemd) -> tuple[Transaction | None, list[Problem]]:

@@ -7,7 +7,7 @@ going triggers us.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ from aurora.runtime.install import stage
 from aurora.runtime.records import Origin, Record, Removal, read_record, read_records
 from aurora.runtime.updates import busy_modules, read_known
 
-__all__ = ["TakenIn", "behind", "take_in_packages"]
+__all__ = ["TakenIn", "behind", "changed_packages", "take_in_packages"]
 
 SCRIPTS = ("config", "postinst", "postrm", "preinst", "prerm", "triggers")
 """What dpkg would keep of a package for itself to run or follow, and a module's package does not have."""
@@ -41,25 +41,28 @@ class TakenIn(NamedTuple):
     """Modules that a package brought or changed."""
     withheld: list[str]
     """Modules whose package has a version that is refused, or held back by their owner."""
+    waiting: list[str]
+    """Modules whose package has a version that waits for a window of their owner's."""
     problems: list[Problem]
     """Of packages that were not taken in."""
     warnings: list[Problem]
     """Of packages that were, as the owner wants only to be warned."""
 
 
-def take_in_packages(paths: Paths) -> TakenIn:
+def take_in_packages(paths: Paths, *, closed: bool = False, at_once: Collection[str] = ()) -> TakenIn:
     """Stage packages that are new or changed, and mark those that are gone for removal. Call with the lock held.
 
     One whose update has not ended is left alone, as are versions that are refused or that a module's owner holds off.
+    While the owner's windows are `closed`, new versions of installed modules wait, but for those named in `at_once`.
     One bad package does not keep the others out.
     """
-    done = TakenIn([], [], [], [])
+    done = TakenIn([], [], [], [], [])
     there = _payloads(paths)
     busy = busy_modules(paths)
     for name in there:
         try:
             if name not in busy:
-                _take_in(paths, name, done)
+                _take_in(paths, name, done, waits=closed and name not in at_once)
         except AuroraError as error:
             done.problems.extend(error.problems)
     for record in read_records(paths):
@@ -89,6 +92,16 @@ def behind(paths: Paths, names: Iterable[str]) -> bool:
     return False
 
 
+def changed_packages(paths: Paths) -> list[str]:
+    """The installed modules whose package is there with another version, which is neither refused nor held."""
+    found = []
+    for name in _payloads(paths):
+        record = read_record(paths, name)
+        if record is not None and record.installed and record.origin == Origin.PACKAGE and behind(paths, [name]):
+            found.append(name)
+    return found
+
+
 def _is_withheld(paths: Paths, name: str, digest: str) -> bool:
     """Whether a version of an installed module, other than the active one, is refused or held off."""
     known = read_known(paths, name)
@@ -102,7 +115,7 @@ def _payloads(paths: Paths) -> list[str]:
     return sorted(p.name for p in paths.package_modules.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _take_in(paths: Paths, name: str, done: TakenIn) -> None:
+def _take_in(paths: Paths, name: str, done: TakenIn, *, waits: bool) -> None:
     folder = paths.package_modules / name
     if not is_module_name(name):
         what = "take in the package of a module"
@@ -133,7 +146,11 @@ def _take_in(paths: Paths, name: str, done: TakenIn) -> None:
     mode, unaccepted = not_accepted(paths, name, folder)
     if unaccepted is not None and mode == SIGNATURES_REQUIRED:
         raise Refused.of([unaccepted])
-    enabled = before.enabled if before is not None and before.installed else True
+    there = before is not None and before.installed
+    if waits and there:
+        done.waiting.append(name)
+        return
+    enabled = before.enabled if before is not None and there else True
     stage(paths, folder, manifest, Origin.PACKAGE, before, enabled=enabled)
     if unaccepted is not None:
         done.warnings.append(unaccepted)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,3 +159,64 @@ def test_what_became_of_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
         "hello 1 is now 2, down for 12 ms, looked at for 1min, 2K written\n"
         "hello is 1 as before: 2 was rolled back, not well\nwhy: it has ended\n"
     )
+
+
+@pytest.fixture
+def closed(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    """The same machine outside its owner's windows, where hello's package has another version."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    file = paths.records / "hello"
+    file.write_bytes(file.read_bytes().replace(b"folder", b"package"))
+    folder = paths.package_modules / "hello"
+    folder.mkdir(parents=True)
+    (folder / "module.toml").write_text('[module]\nname = "hello"\nversion = "3"\nentry = "run"\n')
+    (folder / "run").write_text("#!/bin/sh\n")
+    (folder / "run").chmod(0o755)
+    now = time.localtime()
+    day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[(now.tm_wday + 3) % 7]
+    paths.owner.mkdir(parents=True)
+    paths.owner_core.write_text(f'[update]\nwindows = ["{day} 02:00-04:00"]\n')
+    return paths
+
+
+def test_outside_the_windows_an_update_takes_the_word_for_it(
+    closed: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(update, "open_sources", lambda *_: pytest.fail("nothing is to be looked at"))
+    assert main(["update", "apply", "./hello"]) == os.EX_UNAVAILABLE
+    said = capsys.readouterr().err
+    assert "no window of their owner's is open until 20" in said
+    assert said.endswith("try --now\n")
+
+
+def test_what_waits_is_shown_and_taken_in_by_the_word_alone(
+    closed: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["update", "status"]) == 0
+    assert capsys.readouterr().out.startswith("hello: wait until 20")
+    assert main(["update", "status", "hello", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["modules"]
+    assert row["package"] == "3"
+    assert time.time() < row["waits_until_sec"] < time.time() + 8 * 86_400
+
+    taken: list[list[str]] = []
+    monkeypatch.setattr(update, "take_in", lambda names, *, as_json: taken.append(names) or 0)
+    assert main(["update", "apply", "--now"]) == 0
+    assert taken == [["hello"]]
+    closed.owner_core.unlink()
+    assert main(["update", "apply", "--now"]) == 0
+    assert capsys.readouterr().err == "nothing waits for a window\n"
+    assert len(taken) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["--accept"], ["--now", "--accept"], ["--now", "--window", "1s"]])
+def test_an_update_of_nothing_is_none(closed: Paths, words: list[str]) -> None:
+    assert main(["update", "apply", *words]) == os.EX_USAGE
+
+
+def test_settings_that_are_wrong_do_not_hide_the_rest(closed: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    closed.owner_core.write_text('[update]\nwindows = ["at night"]\n')
+    assert main(["update", "status"]) == 0
+    said = capsys.readouterr()
+    assert "at night" in said.err
+    assert "hello" in said.out

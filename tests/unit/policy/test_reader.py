@@ -227,7 +227,8 @@ def test_what_an_owner_cannot_accept_is_named_with_what_can_be(value: str) -> No
 def test_an_unknown_setting_of_the_owner_is_named() -> None:
     problem = owner_problem_of("accept = []")
     assert problem.where == f"{OWNER}, key accept"
-    assert problem.remedy == "one of accept_unenforced, exposure_max, grants_never, link, policies_never, signatures"
+    known = "accept_unenforced, exposure_max, grants_never, link, policies_never, signatures, update"
+    assert problem.remedy == f"one of {known}"
 
 
 def test_an_owner_lists_the_web_pages_that_may_talk_to_the_hub() -> None:
