@@ -1,6 +1,6 @@
 # Thin: each target is one or two commands that can be typed by hand. Needs root, Debian or alike, and 10 GB of disk.
 .DEFAULT_GOAL := help
-.PHONY: help demo test power-cuts autobahn lint deb repo bench shell vm clean
+.PHONY: help demo test power-cuts autobahn lint deb repo bench bench-link shell vm clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +29,9 @@ repo:  ## A signed apt repository in dist/repo [KEY=GnuPG key] [SIGNER=FILE.key]
 
 bench:  ## Comparisons with peers, as ratios
 	tests/bench/run
+
+bench-link:  ## AuroraLink against mosquitto, nats-server and redis-server, as ratios
+	tests/bench/link/run
 
 shell:  ## A root shell in a virtual machine with the package installed, which stays for the next time
 	tests/vm/run --keep --shell

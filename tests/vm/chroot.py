@@ -78,10 +78,13 @@ class Mount:
         return lines
 
 
-def build_tree(source: Path) -> Path:
-    """The tree that has all that building and testing `source` needs; built when the cache has none."""
+def build_tree(source: Path, beside: Sequence[str] = ()) -> Path:
+    """The tree that has all that building and testing `source` needs, and the packages `beside`.
+
+    Built when the cache has none.
+    """
     packages = sorted(
-        {*flavours.BUILD_PACKAGES, *debiandir.build_packages(source), *debiandir.runtime_packages(source)}
+        {*flavours.BUILD_PACKAGES, *debiandir.build_packages(source), *debiandir.runtime_packages(source), *beside}
     )
     recipe = [flavours.SUITE, packages, cache.source_digest("tree.py")]
 
@@ -120,9 +123,13 @@ def run(
     writable: bool = False,
     variables: Mapping[str, str] | None = None,
     mounts: Sequence[Mount] = (),
+    beside: Sequence[str] = (),
 ) -> int:
-    """Run `command` in the build tree, in `source` shown as /src, with our stdio; return its status."""
-    tree_dir = build_tree(source)
+    """Run `command` in the build tree with the packages `beside`, in `source` shown as /src, with our stdio.
+
+    Returns its status.
+    """
+    tree_dir = build_tree(source, beside)
     descriptor = cache.hold(tree_dir.parent)
     try:
         places = [Mount(here=source, there="/src", writable=writable), *mounts]

@@ -89,6 +89,12 @@ _ROWS = (
         memory_mib=3072,
     ),
     Flavour(
+        name="link",
+        why="with the brokers that the message hub is compared with",
+        packages=("mosquitto", "nats-server", "redis-server"),
+        memory_mib=3072,
+    ),
+    Flavour(
         name="without",
         why="as Raspberry Pi OS was: no memory controller and no AppArmor",
         cmdline="cgroup_disable=memory apparmor=0",
