@@ -29,12 +29,12 @@ HANDSHAKE_MAX_BYTES = 16 * 1024
 """A longer request is none of who wants to talk."""
 _END_OF_HEAD = b"\r\n\r\n"
 _WHOLE_TEXT = 0x81
+_WHOLE_CLOSE = 0x88
 _WHOLE_PING = 0x89
 _WHOLE_PONG = 0x8A
-_WHOLE_CLOSE = 0x88
 _CONTROL = 0x08
 _OF_KIND = 0x07
-"""Frames of data have three opcodes, and control frames have; the others are reserved."""
+"""Of an opcode: data frames have three, and so have control frames; the others are reserved."""
 _CONTROL_MAX_BYTES = 125
 _REASON_MAX_BYTES = 123
 _CLOSE_CODES = {Code.TOO_LARGE: CloseCode.MESSAGE_TOO_BIG, Code.NOT_UTF8: CloseCode.INVALID_DATA}

@@ -87,6 +87,14 @@ class Verdict(StrEnum):
 def run(source: Path) -> dict[str, Verdict]:
     """The verdict on each case by its number; RigError when the suite does not get to an end."""
     place = _suite()
+    descriptor = cache.hold(place)
+    try:
+        return _run(source, place)
+    finally:
+        os.close(descriptor)
+
+
+def _run(source: Path, place: Path) -> dict[str, Verdict]:
     scratch = cache.root() / "scratch"
     report = scratch / "autobahn" / "index.json"
     report.unlink(missing_ok=True)
@@ -118,26 +126,16 @@ def verdict(name: str, found: Mapping[str, object]) -> Verdict:
 
 def _suite() -> Path:
     """Where `tree` is, and in `sources` all that is to be imported; made when the cache has none."""
-    version = [
-        "--ignore-requires-python",
-        "--python-version",
-        "2.7",
-        "--implementation",
-        "cp",
-        "--abi",
-        "cp27mu",
-        "--only-binary",
-        ":all:",
-    ]
-    platforms = ["--platform", "manylinux1_x86_64", "--platform", "manylinux2010_x86_64"]
+    version = "--ignore-requires-python --python-version 2.7 --implementation cp --abi cp27mu --only-binary :all:"
+    platforms = "--platform manylinux1_x86_64 --platform manylinux2010_x86_64"
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
     def build(directory: Path) -> None:
         tree.make(directory / "tree", "autobahn", PACKAGES, suite=SUITE)
         sources = directory / "sources"
         with step("autobahn: fetching from PyPI"), tempfile.TemporaryDirectory() as fetched:
-            target = ["--target", str(sources / "site")]
-            must("fetch what Autobahn needs", [*pip, "install", "--no-deps", *version, *platforms, *target, *WHEELS])
+            foreign = ["--no-deps", *version.split(), *platforms.split(), "--target", str(sources / "site")]
+            must("fetch what Autobahn needs", [*pip, "install", *foreign, *WHEELS])
             plain = ["--no-deps", "--no-binary", ":all:", "--dest", fetched]
             must("fetch the Autobahn test suite", [*pip, "download", *plain, *SOURCES])
             for path in Path(fetched).iterdir():

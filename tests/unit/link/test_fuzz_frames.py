@@ -1,4 +1,4 @@
-"""The framing beside the core of websockets, on the same bytes: whatever is sent, in whatever pieces, means the same."""
+"""The framing beside the core of websockets, on the same bytes: whatever is sent, in any pieces, means the same."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Read(NamedTuple):
 
 
 def by_the_library(data: bytes, max_bytes: int = MAX_BYTES) -> Read:
-    """Byte for byte, so that its answers come with what they answer. It leaves to its user what is checked here beside it:
-    UTF-8, and that messages are text; and it takes a close amid fragments for a fault, which RFC 6455 in 5.4 does not."""
+    """Byte for byte, so that its answers come with what they answer. It leaves to its user what is checked here beside
+    it: UTF-8, and that messages are text. It takes a close amid fragments for a fault; RFC 6455, 5.4, does not."""
     core = Protocol(SERVER, max_size=max_bytes)
     read = Read([], [], None)
     message, decoder = b"", getincrementaldecoder("utf-8")()
@@ -95,18 +95,19 @@ def by_the_hub(pieces: list[bytes]) -> Read:
 
 
 def agree(data: bytes, pieces: list[int]) -> None:
-    ours, theirs = by_the_hub(chunked(data, pieces)), by_the_library(data)
-    if ours.close is not None and theirs.close is None:
-        # A frame that is wrong by its beginning is refused before the rest of it has come.
-        event("refused early")
-        theirs = by_the_library(data + PADDING)
+    ours = by_the_hub(chunked(data, pieces))
     event(f"ends with {ours.close}")
-    if {ours.close, theirs.close} == BOTH:
-        theirs = theirs._replace(close=ours.close)
-    elif theirs.close == 1009 != ours.close:
-        # It counts control frames amid fragments as if they were some.
-        theirs = by_the_library(data, MAX_BYTES + 125)
-    assert ours == theirs
+    assert all(len(text) <= MAX_BYTES for text in ours.texts)
+    theirs = [
+        by_the_library(data + more, max_bytes)
+        # A frame that is wrong by its beginning is refused before the rest of it has come; the library waits for that.
+        for more in (b"", PADDING)[: 1 if ours.close is None else 2]
+        # The library counts control frames amid fragments as if they were some.
+        for max_bytes in (MAX_BYTES, MAX_BYTES + 125)
+    ]
+    assert ours in theirs or (
+        ours.close in BOTH and any(one[:2] == ours[:2] and one.close in BOTH for one in theirs)
+    ), theirs
 
 
 @tries(300)

@@ -1,4 +1,4 @@
-"""Whatever one client sends, by lines or frames: the hub does not raise, says what it refuses, and serves the others."""
+"""Whatever one client sends, by lines or frames: the hub does not raise, says what it refuses, serves the others."""
 
 from __future__ import annotations
 
