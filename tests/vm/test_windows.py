@@ -73,7 +73,8 @@ def test_what_comes_outside_the_windows_comes_in_when_one_opens(core: Core) -> N
     assert waits(core)
     core.run(f"systemctl is-active {TIMER}")
 
-    core.machine.wait_until("auroractl list --json | grep -q '\"2.0\"'", 60 * (SOON_MIN + 2))
+    manifest = "$(systemctl show -P WorkingDirectory aurora@patient)/module.toml"
+    core.machine.wait_until(f"grep -q 'version = .2.0' {manifest}", 60 * (SOON_MIN + 2))
     core.wait_for("patient", ActiveState="active")
     assert core.invocations("patient") != before
     assert not waits(core)
