@@ -9,6 +9,8 @@ from __future__ import annotations
 __all__ = [
     "BUDGET_VARIABLES",
     "CORE_PACKAGE",
+    "LINK_PROFILE",
+    "LINK_SERVICE",
     "LINK_SOCKET",
     "LINK_UNIT",
     "LINK_VARIABLE",
@@ -38,6 +40,10 @@ BUDGET_VARIABLES = {"state": "AURORA_STATE_MAX", "cache": "AURORA_CACHE_MAX", "l
 LINK_SOCKET = "/run/aurora/link.sock"
 LINK_UNIT = "aurora-link.socket"
 """What listens there."""
+LINK_SERVICE = "aurora-link.service"
+"""What it starts: the hub."""
+LINK_PROFILE = "aurora-link"
+"""The hub's own AppArmor profile."""
 LINK_VARIABLE = "AURORA_LINK"
 """In the environment of a module that may talk on AuroraLink: unix:PATH of the socket."""
 NAME_RULE = f"lower-case letters, digits and single hyphens, a letter first, at most {NAME_MAX_LENGTH}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from aurora.errors import HostError
 from aurora.host.bpf import Attach, count_programs
 from aurora.host.process import run
+from aurora.names import LINK_PROFILE, LINK_SERVICE
 from aurora.paths import Paths
 
 __all__ = ["ANSWERS", "Survey", "read_survey"]
@@ -65,6 +66,11 @@ class Survey:
     """Its version, as it prints it; empty when it could not be asked."""
     has_parser: bool
     """Whether apparmor_parser(8) is installed."""
+    link_profile: str | None
+    """The mode in which the kernel holds the hub's profile; empty when it does not hold it, None when it was not read:
+    only root may."""
+    link_label: str
+    """What the hub that runs is confined by, as the kernel names it; empty when none runs."""
 
 
 def read_survey(paths: Paths) -> Survey:
@@ -83,7 +89,24 @@ def read_survey(paths: Paths) -> Survey:
         programs={attach: count_programs(group, attach) for attach in Attach},
         systemd=_version(),
         has_parser=(root / "usr/sbin/apparmor_parser").exists(),
+        link_profile=_mode(root, LINK_PROFILE),
+        link_label=_label(root, f"system.slice/{LINK_SERVICE}"),
     )
+
+
+def _mode(root: Path, profile: str) -> str | None:
+    """`enforce`, `complain`, …: the word in brackets behind the profile's name."""
+    try:
+        lines = (root / "sys/kernel/security/apparmor/profiles").read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((line.rpartition(" (")[2].rstrip(")") for line in lines if line.rpartition(" (")[0] == profile), "")
+
+
+def _label(root: Path, group: str) -> str:
+    """Of the first process of a control group."""
+    pid = (_read(root / "sys/fs/cgroup" / group / "cgroup.procs") or "").partition("\n")[0]
+    return (_read(root / "proc" / pid / "attr/apparmor/current") or "").strip() if pid else ""
 
 
 def _schedulers(root: Path) -> dict[str, str]:

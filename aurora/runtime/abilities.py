@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from aurora.host.bpf import Attach
 from aurora.host.survey import Survey
+from aurora.names import LINK_PROFILE, LINK_SERVICE
 from aurora.plan import Facts, Feature
 
 __all__ = ["Ability", "abilities"]
@@ -111,11 +112,30 @@ def _apparmor(survey: Survey, facts: Facts) -> Iterator[Ability]:
     if Feature.APPARMOR not in facts.features:
         found += f"; {_file(survey, 'proc/cmdline')}"
     remedy = _kernel_word(survey, "apparmor=1 security=apparmor", unless="apparmor=0")
-    ability = _feature(facts, "apparmor", Feature.APPARMOR, found, "every module runs under a profile", remedy)
+    ability = _feature(
+        facts, "apparmor", Feature.APPARMOR, found, "every module, and the hub, runs under a profile", remedy
+    )
     if ability.able and not survey.has_parser:
         found += "; /usr/sbin/apparmor_parser is not there"
         ability = ability._replace(able=False, found=found, remedy="apt install apparmor")
     yield ability
+    if Feature.APPARMOR in facts.features:
+        yield _hub(survey)
+
+
+def _hub(survey: Survey) -> Ability:
+    """The core's own service that strangers talk with. systemd does not start it without its profile."""
+    mode, label = survey.link_profile, survey.link_label
+    good = f"{LINK_PROFILE} (enforce)"
+    able = None if mode is None else mode == "enforce"
+    if label:
+        able = label == good and able is not False
+    held = {None: "only root may read it", "": f"no {LINK_PROFILE}"}.get(mode, f"{LINK_PROFILE} ({mode})")
+    found = f"/sys/kernel/security/apparmor/profiles: {held}"
+    found += f"; /proc/PID/attr/apparmor/current of {LINK_SERVICE}: {label}" if label else ""
+    remedy = f"apparmor_parser --replace /etc/apparmor.d/{LINK_PROFILE}, then systemctl restart {LINK_SERVICE}"
+    means = f"AuroraLink runs under the profile {LINK_PROFILE}, and not at all where it is not there"
+    return Ability("hub confined", able, found, means, remedy if able is False else "", False)
 
 
 def _seccomp(survey: Survey, facts: Facts) -> Iterator[Ability]:

@@ -197,8 +197,8 @@ def test_what_the_kernel_can_be_asked_is_read_from_the_kernel(healthy: Said) -> 
 
 def test_a_healthy_machine_can_enforce_all_that_modules_rely_on(healthy: Said) -> None:
     for name in ("cgroup v2", "memory controller", "io controller", "cpu controller", "pids controller", "apparmor",
-                 "seccomp", "user namespaces", "ip filter", "device filter", "swap accounting", "persistent journal",
-                 "systemd"):  # fmt: skip
+                 "hub confined", "seccomp", "user namespaces", "ip filter", "device filter", "swap accounting",
+                 "persistent journal", "systemd"):  # fmt: skip
         assert healthy.machine[name]["able"] is True, healthy.machine[name]
         assert healthy.machine[name]["found"]
     synchronised = healthy.machine["clock"]
@@ -368,6 +368,10 @@ def test_without_memory_controller_and_apparmor_doctor_tells_the_truth(other_vm:
     assert "/boot/firmware/cmdline.txt: add cgroup_enable=memory" in memory["remedy"]
     assert "apparmor=0" in apparmor["found"]
     assert "/boot/firmware/cmdline.txt: add apparmor=1 security=apparmor" in apparmor["remedy"]
+    # The hub runs all the same, without its profile, and the same row says so.
+    core.run("auroractl link pub first 1")
+    assert "and the hub" in apparmor["means"]
+    assert "hub confined" not in said.machine
     assert said.machine["swap accounting"]["able"] is False
     assert said.machine["cpu controller"]["able"] is True
     assert {name: why for _, name, _, why in said.bad()} == {

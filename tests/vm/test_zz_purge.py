@@ -17,7 +17,7 @@ APT = "DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 --yes"
 
 FILES = "find /etc /usr /var /run /opt /srv /home /root /boot -xdev -printf '%p\\n' | sort"
 
-# What apt, dpkg and systemd write about any package and any boot.
+# What apt, dpkg, AppArmor and systemd write about any package and any boot.
 OTHERS = (
     "/etc/ld.so.cache",
     "/etc/mailcap",
@@ -28,6 +28,7 @@ OTHERS = (
     "/run/lock/",
     "/run/log/",
     "/run/mount/",
+    "/var/cache/apparmor/",
     "/var/cache/apt/",
     "/var/cache/ldconfig",
     "/var/cache/debconf/",

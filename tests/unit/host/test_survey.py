@@ -66,6 +66,19 @@ def test_the_scheduler_of_each_disk_is_the_one_in_brackets(tmp_path: Path) -> No
     assert read_survey(paths).schedulers == {"vda": "mq-deadline"}
 
 
+def test_the_hubs_profile_is_read_with_its_mode_and_the_hub_that_runs_with_its_label(tmp_path: Path) -> None:
+    assert (read_survey(Paths(tmp_path)).link_profile, read_survey(Paths(tmp_path)).link_label) == (None, "")
+    files = {
+        "sys/kernel/security/apparmor/profiles": "aurora-link-2 (enforce)\naurora-link (complain)\n",
+        "sys/fs/cgroup/system.slice/aurora-link.service/cgroup.procs": "12\n13\n",
+        "proc/12/attr/apparmor/current": "aurora-link (complain)\n",
+    }
+    found = read_survey(write(tmp_path, files))
+    assert (found.link_profile, found.link_label) == ("complain", "aurora-link (complain)")
+    (tmp_path / "sys/kernel/security/apparmor/profiles").write_text("aurora-link-2 (enforce)\n")
+    assert read_survey(Paths(tmp_path)).link_profile == ""
+
+
 def test_groups_of_system_calls_are_read_as_systemd_prints_them() -> None:
     text = """@default
     # System calls that are always permitted

@@ -31,6 +31,8 @@ SURVEY = Survey(
     programs=dict.fromkeys(Attach, 0),
     systemd="systemd 257 (257.13-1)",
     has_parser=True,
+    link_profile="enforce",
+    link_label="aurora-link (enforce)",
 )
 
 
@@ -75,6 +77,9 @@ def test_raspberry_pi_os_has_a_file_of_its_own_for_the_kernels_command_line() ->
         (without("sys/kernel/security/lockdown", "none integrity [confidentiality]"), "open to bpf", "lockdown"),
         (without("sys/class/watchdog/watchdog0/state"), "hardware watchdog", "RuntimeWatchdogSec"),
         (replace(SURVEY, has_parser=False), "apparmor", "apt install apparmor"),
+        (replace(SURVEY, link_profile="", link_label=""), "hub confined", "apparmor_parser --replace"),
+        (replace(SURVEY, link_profile="complain", link_label=""), "hub confined", "apparmor_parser --replace"),
+        (replace(SURVEY, link_label="unconfined"), "hub confined", "systemctl restart aurora-link.service"),
         (replace(SURVEY, journal_on_disk=False), "persistent journal", "Storage=persistent"),
         (replace(SURVEY, synchronised=False), "clock", "systemd-timesyncd"),
         (replace(SURVEY, now_sec=0), "clock", "set-ntp"),
@@ -99,6 +104,13 @@ def test_the_file_that_makes_the_journal_persistent_comes_after_the_one_that_doe
     survey = replace(SURVEY, journal_on_disk=False, journal_storage=("volatile", file))
     remedy = unable(survey)["persistent journal"].remedy
     assert remedy.partition(":")[0].rpartition("/")[2] > name
+
+
+def test_a_hub_that_does_not_run_is_judged_by_its_profile_and_without_root_it_is_not_known() -> None:
+    assert unable(replace(SURVEY, link_label="")) == {}
+    found = unable(replace(SURVEY, link_label="", link_profile=None))["hub confined"]
+    assert (found.able, found.remedy) == (None, "")
+    assert unable(replace(SURVEY, link_label="unconfined", link_profile=None))["hub confined"].able is False
 
 
 def test_without_root_the_device_filter_is_not_known() -> None:
