@@ -180,6 +180,7 @@ class Store:
 
     def __init__(self, folder: Path, most: int = 1) -> None:
         place = str(folder / f"notify-{most}")
+        Path(place).unlink(missing_ok=True)  # of a hub that was here before
         self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._notified.settimeout(DEADLINE_SEC)
         self._notified.bind(place)
