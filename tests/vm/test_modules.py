@@ -49,10 +49,11 @@ def test_the_examples_score_what_their_table_says(core: Core) -> None:
     # One in C is shipped as its source: what it is built to does not count for its score.
     core.run(f"mkdir -p {folder('')} && cp -r {EXAMPLES}/link-c {folder('link-c')}")
     core.run(f"install -m 755 /bin/true {folder('link-c')}/relay")
-    for name, score in told.items():
+    found = {}
+    for name in told:
         place = folder(name) if name == "link-c" else f"{EXAMPLES}/{name}"
-        checked = json.loads(core.run(f"auroractl check {place} --json").stdout)
-        assert checked["exposure"]["score"] == score, name
+        found[name] = json.loads(core.run(f"auroractl check {place} --json").stdout)["exposure"]["score"]
+    assert found == told
     assert set(told) == set(core.run(f"cd {EXAMPLES} && ls -d */ | tr -d /").stdout.split())
 
 
