@@ -29,7 +29,8 @@ def parse(verb: Verb, words: Sequence[str]) -> SimpleNamespace | None:
     """The arguments of a verb; None when they asked for help, which has been printed. UsageError when wrong."""
     try:
         own, command = split_command(verb, words)
-        found = make_parser(verb).parse_args(own, SimpleNamespace())
+        # Names and switches in any order, as `remove one --purge two`.
+        found = make_parser(verb).parse_intermixed_args(own, SimpleNamespace())
         place = verb.command
         if place is not None:
             if not command:

@@ -133,6 +133,12 @@ def test_a_command_stands_after_the_dashes_and_one_module_before(words: list[str
         parse(BY_NAME["exec"], words)
 
 
+def test_names_and_switches_come_in_any_order() -> None:
+    found = parse(BY_NAME["remove"], ["one", "--purge", "two"])
+    assert found is not None
+    assert (found.names, found.purge) == (["one", "two"], True)
+
+
 def test_a_choice_is_one_of_those_that_the_table_has() -> None:
     assert vars(parse(BY_NAME["top"], ["--sort", "memory"]) or object())["sort"] == "memory"
     with pytest.raises(UsageError, match="memory"):
