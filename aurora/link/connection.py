@@ -22,7 +22,7 @@ __all__ = ["READ_BYTES", "WRITE_BYTES", "Connection", "House"]
 READ_BYTES = 128 * 1024
 """Taken from one connection in one turn at most, so that none keeps the others waiting."""
 MESSAGES_AT_ONCE = 16
-"""After so many messages the house is told that something happens."""
+"""After so many messages, or runs of them, the house is told that something happens."""
 WRITE_BYTES = 24 * 1024
 """Asked of the router at once, about: as much as an empty socket takes whole (`server.SEND_BYTES`)."""
 LAST_WORDS_SEC = 5.0
@@ -194,14 +194,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def go_on(self) -> None:
         """It no longer waits for a full queue."""
-        receive, client, held, between = self._house.router.receive, self.client, self._held, self._framing.between
-        while self._held_at < len(held):
-            self._house.turn()
-            end = held.find(between, self._held_at)
-            end = len(held) if end < 0 else end
-            if not receive(client, held[self._held_at : end]):
-                return
-            self._held_at = end + 1
+        self._held_at = self._feed(self._held, self._held_at)
+        if self._held_at < len(self._held):
+            return
         self._forget_held()
         if self._ending or self._transport is None:
             return
@@ -271,19 +266,28 @@ class Connection(asyncio.BufferedProtocol):
 
     # --- its own ------------------------------------------------------------------------------------------
 
-    def _take(self, messages: list[bytes]) -> None:
-        receive, client = self._house.router.receive, self.client
-        client.traffic.received += len(messages)
-        for place, message in enumerate(messages):
-            if not place % MESSAGES_AT_ONCE:
-                self._house.turn()
-            if not receive(client, message):
-                self._hold(messages[place:])
-                return
+    def _take(self, pieces: list[bytes]) -> None:
+        if pieces:
+            text = self._framing.between.join(pieces)
+            taken = self._feed(text, 0)
+            if taken < len(text):
+                self._hold(text[taken:])
 
-    def _hold(self, messages: list[bytes]) -> None:
-        """Keep them until the client no longer waits, and read no more; end the connection when there is no room."""
-        held = self._framing.between.join(messages)
+    def _feed(self, text: bytes, at: int) -> int:
+        """Give the router the messages from `at` on, as many as it takes; where the next one begins."""
+        receive, client, between, size = self._house.router.receive_next, self.client, self._framing.between, len(text)
+        count = 0
+        while at < size:
+            if not count % MESSAGES_AT_ONCE:
+                self._house.turn()
+            count += 1
+            began, at = at, receive(client, text, at, between)
+            if at == began:
+                break
+        return at
+
+    def _hold(self, held: bytes) -> None:
+        """Read no more, and keep messages until the client no longer waits; without room for them it is ended."""
         if self._has_room(len(held), "to publish less at once"):
             self._held, self._held_at = held, 0
             self._charge(len(held))

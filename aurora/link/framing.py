@@ -31,7 +31,7 @@ class Framing(Protocol):
         """The other end has said goodbye, or never does: none is waited for."""
 
     def receive(self, data: bytes) -> list[bytes]:
-        """The messages that end in `data`."""
+        """The messages that end in `data`, in pieces of one or several with `between` between them."""
 
     def finish(self) -> list[bytes]:
         """The same of what is left when the other end sends nothing more."""
@@ -79,21 +79,23 @@ class Lines:
         return len(self._rest)
 
     def receive(self, data: bytes) -> list[bytes]:
-        """Lines without their ends."""
-        lines = data.split(b"\n")
-        if self._rest:
-            if len(lines) == 1:
-                self._grow(data)
-                return []
-            lines[0] = bytes(self._rest) + lines[0]
-        self._rest = lines.pop()
+        """Lines, all in one piece, without the last one's end."""
+        end = data.rfind(b"\n")
+        if end < 0:
+            self._grow(data)
+            return []
+        lines = bytes(self._rest) + data[:end] if self._rest else data[:end]
+        self._rest = data[end + 1 :]
         self._check()
-        return lines
+        return [lines]
 
     def _grow(self, more: bytes) -> None:
-        grown = self._rest if isinstance(self._rest, bytearray) else bytearray(self._rest)
-        grown += more
-        self._rest = grown
+        if self._rest:
+            grown = self._rest if isinstance(self._rest, bytearray) else bytearray(self._rest)
+            grown += more
+            self._rest = grown
+        else:
+            self._rest = more
         self._check()
 
     def _check(self) -> None:

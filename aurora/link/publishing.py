@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aurora.link.envelope import deliver, opening
-from aurora.link.queue import AtBound
+from aurora.link.queue import AtBound, Run
 from aurora.link.refusal import Code, LinkError
 from aurora.link.retained import HUB, Retained, RetainedStore
 from aurora.link.session import NO_ROUTES, Client, Core, Group, Route, Subscription, Waiting
@@ -93,6 +93,27 @@ class Publishing:
                 self._overflow(subscription, line, topic, publisher)
         for group in route.groups:
             self.put(group.choose(len(line)), line, topic, publisher)
+
+    def deliver_run(self, route: Route, run: list[bytes], publisher: Client) -> int:
+        """The same of two messages or more in their order; how many, as the publisher may have to wait after one."""
+        before = route.begun + self._core.stamped
+        text = (b"}\n" + before).join((before + run[0], *run[1:-1], run[-1] + b"}\n"))
+        size, count = len(text), len(run)
+        queues = route.queues
+        if (
+            queues is None
+            or not all(queue.fits(size, count) for queue in queues)
+            or not all(budget.has_room(size * share) for budget, share in route.budgets.items())
+        ):
+            for number, data in enumerate(run, 1):
+                self.deliver(route, data, publisher)
+                if publisher.waits:
+                    return number
+            return count
+        several = Run(text, count)
+        for queue in queues:
+            queue.put_run(several)
+        return count
 
     def publish(self, sender: str, topic: str, data: bytes, *, retain: bool = False) -> None:
         """For the hub itself, and for those who are gone: no queue is waited for. LinkError as of `keep`."""

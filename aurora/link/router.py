@@ -18,8 +18,8 @@ from aurora.link.peer import Peer
 from aurora.link.queue import Budget
 from aurora.link.refusal import Code, LinkError
 from aurora.link.rules import Action, Gatekeeper, ModuleRules, Rules
-from aurora.link.session import NO_ROUTES, Client, Core, Routes
-from aurora.link.strict import check_json
+from aurora.link.session import NO_ROUTES, Client, Core, Route, Routes
+from aurora.link.strict import all_strict, check_json
 from aurora.link.system import System
 from aurora.link.takeover import taken_up, written
 from aurora.link.traffic import Traffic
@@ -27,6 +27,9 @@ from aurora.link.traffic import Traffic
 __all__ = ["Router"]
 
 _DATA = b'"data":'
+RUN_BYTES = (23 * 1024, 6 * 1024, 1536)
+"""How much is tried at once as messages of one beginning, as subscribers get them: at first what one write takes, less
+where there are others among them."""
 
 
 class Router:
@@ -138,10 +141,33 @@ class Router:
                 pass  # said below, of the whole line
             else:
                 self._core.received += 1
+                client.traffic.received += 1
                 self._publishing.deliver(route, data, client)
                 return True
         self._receive_slowly(client, line)
         return True
+
+    def receive_next(self, client: Client, text: bytes, at: int, between: bytes) -> int:
+        """Take the message that begins at `at`, and those behind it that have the same beginning; where the next one
+        begins, or `at` when none was taken (see `receive`). `between` is a byte that stands between messages.
+        """
+        end = text.find(between, at)
+        if end < 0:
+            end = len(text)
+        cut = text.find(_DATA, at, end) + len(_DATA)
+        head = text[at:cut]
+        if text.startswith(head, end + 1):
+            route = client.routes.get(head)
+            if route is not None and route.epoch == self._publishing.epoch and not client.waits:
+                size_in = end - at
+                size_out = size_in - cut + at + route.added_bytes
+                for out in RUN_BYTES:
+                    size = out * size_in // size_out
+                    stop = len(text) if at + size >= len(text) else text.rfind(between, end, at + size)
+                    taken = self._receive_run(client, route, text, at, cut, stop, between)
+                    if taken:
+                        return taken
+        return end + 1 if self.receive(client, text[at:end]) else at
 
     def ready(self) -> list[Client]:
         """Those who have something to read now and were not named since they last had nothing."""
@@ -164,16 +190,18 @@ class Router:
         if lines:
             del client.control[: len(lines)]
             self._core.read(client, len(lines), max_bytes - left)
-        answers = len(lines)
+        answers, delivered = len(lines), 0
         while client.ready and left > 0:
             subscription = next(iter(client.ready))
-            before = subscription.queue.bytes
-            taken = subscription.queue.take(left)
-            left -= before - subscription.queue.bytes
+            queue = subscription.queue
+            size, count = queue.bytes, len(queue)
+            taken = queue.take(left)
+            left -= size - queue.bytes
+            delivered += count - len(queue)
             if subscription.waiting:
                 self._publishing.pump(subscription)
             lines += taken
-            if not subscription.queue:
+            if not queue:
                 del client.ready[subscription]
                 client.draining -= subscription.closed
             elif not subscription.closed:  # what a closed one holds is older than what came after it
@@ -181,11 +209,11 @@ class Router:
                 client.ready[subscription] = None
         if not lines:  # each client is asked until it has nothing
             return b""
-        self._core.delivered += len(lines) - answers
+        self._core.delivered += delivered
         self._system.wake()
         data = b"".join(lines)
         traffic = client.traffic
-        traffic.delivered += len(lines)
+        traffic.delivered += answers + delivered
         traffic.delivered_bytes += len(data)
         return data
 
@@ -267,6 +295,26 @@ class Router:
 
     # --- what clients send --------------------------------------------------------------------------------
 
+    def _receive_run(
+        self, client: Client, route: Route, text: bytes, at: int, cut: int, stop: int, between: bytes
+    ) -> int:
+        """Messages from `at` up to `stop`, when all of them begin like the first one, up to `cut`; 0 when not all do,
+        or when one of them is wrong, for which each is to be looked at.
+        """
+        seam = b"}%b%b" % (between, text[at:cut])
+        if text[stop - 1 : stop] != b"}" or stop - at > self._bounds.message_max_bytes:
+            return 0
+        # What begins otherwise stays within the one before, with `between`: a line break, or no UTF-8.
+        run = text[cut : stop - 1].split(seam)
+        if not all_strict(run, self._data_depth_max):
+            return 0
+        taken = self._publishing.deliver_run(route, run, client)
+        self._core.received += taken
+        client.traffic.received += taken
+        if taken == len(run):
+            return stop + 1
+        return at + sum(map(len, run[:taken])) + taken * (len(seam))
+
     def _receive_slowly(self, client: Client, line: bytes) -> None:
         """All that is not the same beginning again."""
         line = line.strip(b" \t\r\n")  # a message by WebSocket may end with a line break
@@ -275,6 +323,7 @@ class Router:
         self._core.timers.cancel(client.first_line_timer)
         client.routes = self._routes[client.peer.name]
         self._core.received += 1
+        client.traffic.received += 1
         try:
             if client.older is not None and self._acts.older.takes(client, line):
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 from aurora.link.bounds import Bounds
 from aurora.link.envelope import Will, opening, say, stamp
@@ -29,6 +29,7 @@ __all__ = [
 
 QUEUE_DEFAULT_MESSAGES = 1024
 QUEUE_DEFAULT_BYTES = 256 * 1024
+STAMP_BYTES = len(stamp(1_700_000_000_000))
 ENVELOPE_BYTES = 4096
 """More than what the hub adds to a message."""
 
@@ -63,7 +64,7 @@ class Client:
         self.budget = budget
         """Of its peer: what all that waits for the peer's connections is charged to."""
         self.traffic = traffic
-        """Of its peer; what is read is counted by the connection, what is written by the router."""
+        """Of its peer; the connection counts the bytes that are read, the router all else."""
         self.name = ""
         """What it calls itself in hello; for people alone."""
         self.routes = NO_ROUTES
@@ -202,18 +203,26 @@ class Group:
 class Route:
     """Where a publisher's messages of one topic go, as long as nothing changes."""
 
-    __slots__ = ("begun", "epoch", "groups", "plain", "topic")
+    __slots__ = ("added_bytes", "begun", "budgets", "epoch", "groups", "plain", "queues", "topic")
 
     def __init__(self, epoch: int, topic: str, sender: str, found: tuple[Subscription | Group, ...]) -> None:
         self.epoch = epoch
         self.topic = topic
         self.begun = opening("pub", sender, topic=topic)
+        self.added_bytes = len(self.begun) + STAMP_BYTES
+        """What stands before data in a delivery, about."""
         plain: dict[Client, Subscription] = {}
         for one in found:
             if isinstance(one, Subscription):
                 plain.setdefault(one.client, one)  # overlapping patterns give a message once, by the oldest of them
         self.plain = tuple((one.queue.put, one) for one in plain.values())
         self.groups = tuple(one for one in found if isinstance(one, Group))
+        queues = tuple(one.queue for one in plain.values())
+        one_by_one = self.groups or any(isinstance(queue, LatestQueue) for queue in queues)
+        self.queues = None if one_by_one else queues
+        """Where several messages can be put at once; None where each needs a look of its own."""
+        self.budgets = Counter(queue.budget for queue in queues)
+        """What these queues are charged to, and how many of them."""
 
 
 class Pending:

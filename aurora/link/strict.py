@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain, repeat
 from math import isinf
-from typing import NoReturn
+from operator import contains
+from typing import Any, NoReturn
 
 import msgspec
 
 from aurora.link.refusal import Code, LinkError
 
-__all__ = ["check_json"]
+__all__ = ["all_strict", "check_json"]
 
 _LF, _CR, _LIST, _COLON, _BACKSLASH = b"\n\r[:\\"
 """As numbers: `10 in text` is seven times faster than `b"\\n" in text`."""
@@ -29,6 +31,10 @@ _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 _decode = msgspec.json.Decoder().decode
+_decode_boxed = msgspec.json.Decoder(tuple[Any]).decode_lines
+"""Of lists of one value each, with white space between them."""
+_SAID_BY_DECODING = {str, bool, type(None)}
+"""Of which nothing is wrong that decoding lets pass, but for line breaks."""
 
 
 def check_json(text: bytes, depth_max: int) -> None:
@@ -43,20 +49,59 @@ def check_json(text: bytes, depth_max: int) -> None:
         raise _refused(text, error) from None
     if _LF in text or _CR in text:
         raise LinkError(Code.LINE_BREAK, "read the message", "it has a line break within", remedy="one line a message")
-    kind = type(value)
-    if kind is dict:
+    _look_again(text, value, depth_max)
+    if len(text) > _DIGITS_SAFE and _LONG_RUN.search(text[::_STRIDE]):
+        _check_numbers(text)
+
+
+def all_strict(texts: list[bytes], depth_max: int) -> bool:
+    """Whether `check_json` takes each of two texts or more, at a fraction of its cost for each. Of one, no.
+
+    Each is put into brackets, on a line of its own. None can be open at its end: there comes a bracket and then another
+    with no comma between, which is wrong within any value, and a line break, which is wrong within a string. So each
+    line has a value at least, all together have as many as there are lines, and each of these is a list of one.
+    """
+    if len(texts) < 2 or any(map(contains, texts, repeat(_LF))):
+        return False
+    joined = b"]\n[".join((b"[" + texts[0], *texts[1:-1], texts[-1] + b"]"))
+    if _CR in joined:
+        return False
+    try:
+        boxed = _decode_boxed(joined)
+        if len(boxed) != len(texts):
+            return False
+        values = list(chain.from_iterable(boxed))
+        kinds = set(map(type, values))
+        if kinds <= _SAID_BY_DECODING:
+            return True
+        if (dict in kinds or list in kinds) and not (kinds == {dict} and _are_flat(joined, values)):
+            for text, value in zip(texts, values, strict=True):
+                _look_again(text, value, depth_max)
+        if max(map(len, texts)) > _DIGITS_SAFE and _LONG_RUN.search(joined[::_STRIDE]):
+            _check_numbers(joined)
+    except (ValueError, RecursionError, msgspec.MsgspecError, LinkError):
+        return False
+    return True
+
+
+def _are_flat(joined: bytes, values: list[dict[str, object]]) -> bool:
+    """As below, of all objects at once: none has fewer colons than keys, so the sums are equal only if all are."""
+    return joined.count(b"[") == len(values) and sum(map(len, values)) == joined.count(b":")
+
+
+def _look_again(text: bytes, value: object, depth_max: int) -> None:
+    """What decoding does not see: depth, and keys that are there twice."""
+    if isinstance(value, dict):
         # Each key has a colon. As many keys as colons: none is there twice, and no object is within.
         flat = len(value) == text.count(b":")
         if not flat or _LIST in text:
             _check_depth(text, depth_max)
         if not flat:
             _check_keys(text)
-    elif kind is list:
+    elif isinstance(value, list):
         _check_depth(text, depth_max)
         if _COLON in text:
             _check_keys(text)
-    if len(text) > _DIGITS_SAFE and _LONG_RUN.search(text[::_STRIDE]):
-        _check_numbers(text)
 
 
 def _check_depth(text: bytes, depth_max: int) -> None:

@@ -13,7 +13,9 @@ __all__ = ["Counts", "Look", "Row", "Traffic", "read_look", "rows_between"]
 
 
 class Traffic:
-    """What went through all connections of one peer, since it had none. Counted once a read or a write, of many."""
+    """What went through all connections of one peer, since it had none. Counted once for each run of messages and each
+    read or write.
+    """
 
     __slots__ = ("delivered", "delivered_bytes", "received", "received_bytes")
 

@@ -338,8 +338,8 @@ def test_a_message_that_waits_behind_another_keeps_its_line_breaks(
     held: list[bytes] = []
     hold = Connection._hold
 
-    def seen(connection: Connection, messages: list[bytes]) -> None:
-        held.extend(messages)
+    def seen(connection: Connection, messages: bytes) -> None:
+        held.extend(messages.split(b"\xff"))
         hold(connection, messages)
 
     monkeypatch.setattr(Connection, "_hold", seen)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurora.link.queue import AtBound, Budget, LatestQueue, Queue, Total
+from aurora.link.queue import AtBound, Budget, LatestQueue, Queue, Run, Total
 
 
 def nothing() -> None:
@@ -136,3 +136,38 @@ def test_no_bound_is_ever_passed_and_nothing_is_lost_uncounted(
     assert len(got) + queue.dropped + refused == put
     assert queue.bytes == 0
     assert total.used == 0
+
+
+def run(*lines: bytes) -> Run:
+    return Run(b"".join(line + b"\n" for line in lines), len(lines))
+
+
+def test_a_run_is_as_many_messages_and_is_read_in_pieces_of_whole_ones() -> None:
+    queue = made(AtBound.BLOCK, budget(), messages=5)
+    queue.put(b"1\n", "a")
+    queue.put_run(run(b"22", b"333", b"4"))
+    assert len(queue) == 4
+    assert not queue.fits(1, 2)
+    assert queue.fits(1, 1)
+    assert queue.take(5) == [b"1\n"]
+    assert queue.take(8) == [b"22\n333\n"]
+    assert len(queue) == 1
+    assert queue.take(1) == [b"4\n"]
+    assert (len(queue), queue.bytes, queue.budget.used) == (0, 0, 0)
+
+
+def test_a_message_of_a_run_that_is_larger_than_what_is_read_comes_alone() -> None:
+    queue = made(AtBound.BLOCK, budget())
+    queue.put_run(run(b"1" * 20, b"2" * 20))
+    assert queue.take(5) == [b"1" * 20 + b"\n"]
+    assert queue.take(5) == [b"2" * 20 + b"\n"]
+    assert not queue
+
+
+def test_the_oldest_of_a_run_make_room_one_by_one() -> None:
+    queue = made(AtBound.DROP_OLDEST, budget())
+    queue.put_run(run(b"1", b"2", b"3"))
+    assert queue.put(b"4\n", "a")
+    assert queue.dropped == 1
+    assert b"".join(queue.take(100)) == b"2\n3\n4\n"
+    assert (len(queue), queue.bytes, queue.budget.used) == (0, 0, 0)

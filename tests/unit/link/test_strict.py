@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aurora.link.refusal import Code, LinkError
-from aurora.link.strict import check_json
+from aurora.link.strict import all_strict, check_json
 
 DEPTH = 8
 
@@ -173,3 +173,34 @@ noise = st.lists(st.sampled_from(pieces), max_size=20).map(b"".join)
 @example(b'{"a" :1,"b":"a","a"\t:1}')
 def test_it_agrees_with_a_slow_reader_about_everything(text: bytes) -> None:
     assert (refusal(text) is None) == reference(text)
+
+
+PIECES = [
+    b"1", b'"x"', b"{}", b'{"a":1}', b'{"a":":"}', b'{"a":{"b":1}}', b"[[]]", b"null", b" 1 ", b'"]"', b"1e5",
+    b"[" * DEPTH + b"]" * DEPTH, b"1" * 250, b'"%b"' % (b"9" * 400), b'{"a:b":1}', "\"\u00e9\"".encode(),
+]  # fmt: skip
+BROKEN = [
+    b"", b" ", b"1 2", b"1,2", b"[1", b",2]", b"2]", b"1] [2", b"]\n[", b"],[", b"[", b"]", b'"', b'"a', b'b"', b"1\n2",
+    b"1\n", b"\n", b"1\r", b'{"a":1,"a":2}', b'{"a":":","a":1}', b'{"a":1', b'"b":2}', b'"\\ud800"', b'"\xff"', b"1\0",
+    b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1), b"9" * 310, b"1}", b"{", b",", b"1] 2 [3", b"1]\t[2", b"[1]]\n[[2",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES + BROKEN), min_size=2, max_size=6))
+@example([b"[1", b",2]", b"3 4"])
+@example([b"", b"1 2"])
+@example([b"", b"1] [2"])
+@example([b'{"a":1,"a":2}', b'{"b":1}'])
+@example([b'{"a":1,"a":2}', b'":"'])
+def test_many_are_taken_exactly_when_each_is(texts: list[bytes]) -> None:
+    assert all_strict(texts, DEPTH) == all(refusal(text) is None for text in texts)
+
+
+@given(st.lists(st.binary(max_size=12) | st.sampled_from(PIECES), min_size=2, max_size=5))
+def test_many_of_any_bytes_are_taken_exactly_when_each_is(texts: list[bytes]) -> None:
+    assert all_strict(texts, DEPTH) == all(refusal(text) is None for text in texts)
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=2, max_size=20))
+def test_many_that_are_right_are_taken(texts: list[bytes]) -> None:
+    assert all_strict(texts, DEPTH)
