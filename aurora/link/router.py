@@ -27,6 +27,8 @@ from aurora.link.traffic import Traffic
 __all__ = ["Router"]
 
 _DATA = b'"data":'
+ENOUGH = 8
+"""What is asked for is given out but for so small a part of it, which is not worth cutting a run of messages."""
 RUN_BYTES = (23 * 1024, 6 * 1024, 1536)
 """How much is tried at once as messages of one beginning, as subscribers get them: at first what one write takes, less
 where there are others among them."""
@@ -191,7 +193,7 @@ class Router:
             del client.control[: len(lines)]
             self._core.read(client, len(lines), max_bytes - left)
         answers, delivered = len(lines), 0
-        while client.ready and left > 0:
+        while client.ready and left > max_bytes // ENOUGH:
             subscription = next(iter(client.ready))
             queue = subscription.queue
             size, count = queue.bytes, len(queue)
