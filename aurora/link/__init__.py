@@ -31,6 +31,7 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     takeover    the hub's state, written down and taken up          PURE
     router      the hub: connections, lines and time in, lines out  PURE
     framing     bytes <-> messages: lines                           PURE
+    frames      lines -> frames of WebSocket                        PURE
     websocket   bytes <-> messages: WebSocket                       PURE
     sockdiag    what the kernel says of a TCP socket                PURE
     identity    who has connected, by the kernel

@@ -20,10 +20,11 @@ from websockets.server import ServerProtocol
 from websockets.speedups import apply_mask
 from websockets.typing import Origin
 
+from aurora.link.frames import text_frames
 from aurora.link.handover import Framed
 from aurora.link.refusal import Code, LinkError
 
-__all__ = ["HANDSHAKE_MAX_BYTES", "Origins", "WebSocket", "refusal_response", "text_frames", "turned_away"]
+__all__ = ["HANDSHAKE_MAX_BYTES", "Origins", "WebSocket", "refusal_response", "turned_away"]
 
 HANDSHAKE_MAX_BYTES = 16 * 1024
 """A longer request is none of who wants to talk."""
@@ -260,19 +261,20 @@ class WebSocket:
 
     def _cut_texts(self, data: bytes, at: int, messages: list[bytes]) -> int:
         """Frames of the shape that nearly all have which clients send, and where they end; the rest takes more care."""
-        add, max_bytes, length = messages.append, self._max_bytes, len(data)
+        add, max_bytes, length, unmask = messages.append, self._max_bytes, len(data), apply_mask
         while at + 8 <= length and data[at] == _WHOLE_TEXT:
             size = data[at + 1] - 0x80
-            start = at + 6
+            mask = at + 2
             if size == 126:
                 size = data[at + 2] << 8 | data[at + 3]
-                start = at + 8
+                mask = at + 4
             elif not 0 <= size < 126:
                 break
+            start = mask + 4
             end = start + size
             if end > length or size > max_bytes:
                 break
-            text = apply_mask(data[start:end], data[start - 4 : start])
+            text = unmask(data[start:end], data[mask:start])
             if not text.isascii():
                 break
             add(text)
@@ -356,22 +358,6 @@ class WebSocket:
         self.is_last = is_last
         self._parts = bytearray()
         self._decoder = None
-
-
-def text_frames(lines: bytes) -> bytes:
-    """A frame for each line, without its end."""
-    frames: list[bytes] = []
-    add = frames.append
-    pieces = lines.split(b"\n")
-    pieces.pop()
-    for line in pieces:
-        size = len(line)
-        if size < 126:
-            add(b"\x81%c" % size)
-        else:
-            add(b"\x81\x7e" + size.to_bytes(2) if size < 1 << 16 else b"\x81\x7f" + size.to_bytes(8))
-        add(line)
-    return b"".join(frames)
 
 
 def refusal_response(text: str, status: HTTPStatus = HTTPStatus.FORBIDDEN) -> bytes:

@@ -13,8 +13,9 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import CLOSED, SERVER, Protocol
 from websockets.uri import parse_uri
 
+from aurora.link.frames import text_frames
 from aurora.link.refusal import Code
-from aurora.link.websocket import HANDSHAKE_MAX_BYTES, WebSocket, text_frames
+from aurora.link.websocket import HANDSHAKE_MAX_BYTES, WebSocket
 
 MAX_BYTES = 100_000
 PAGE = "https://panel.example"
