@@ -1,13 +1,19 @@
 """aurora-link.service: the hub, on the sockets that systemd hands over, until nobody is connected any more."""
+# what is not to be read is said first
 
 from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    # asyncio reads it where it is there: 4 MB, a fifth of an idle hub, which speaks no TLS.
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # None makes its import fail
 
 import asyncio
 import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial

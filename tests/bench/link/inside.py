@@ -47,6 +47,7 @@ class Session:
     def run(self) -> None:
         """Everything that was asked for; what is chosen are cases that have all those words."""
         with tempfile.TemporaryDirectory() as folder, identity.known():
+            brokers.compile_hub(Path(folder))
             self._under_load(Path(folder))
             for number in range(self._chosen.rounds):
                 for way, name in cases.WAYS:
