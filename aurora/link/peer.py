@@ -21,7 +21,7 @@ class Role(StrEnum):
     """Everybody else: refused."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Peer:
     """A module in one of its runs, or a user."""
 

@@ -49,6 +49,8 @@ class Router:
         self._routes: dict[str, Routes] = {}
         self._budgets: dict[str, Budget] = {}
         self._traffic: dict[str, Traffic] = {}
+        self._peers: dict[str, Peer] = {}
+        """One value for all connections that are alike."""
         self._of_peer: dict[str, int] = {}
         self._number = 0
         self._data_depth_max = self._bounds.depth_max - 1
@@ -79,7 +81,9 @@ class Router:
             self._traffic[peer.name] = Traffic()
         if peer.name not in self._budgets:
             self._budgets[peer.name] = Budget(self._bounds.queues_of_one_max_bytes, self._core.total)
-        client = Client(number, peer, self._budgets[peer.name], self._traffic[peer.name])
+        if self._peers.get(peer.name) != peer:
+            self._peers[peer.name] = peer
+        client = Client(number, self._peers[peer.name], self._budgets[peer.name], self._traffic[peer.name])
         self._core.clients[client] = None
         if first_line_due_msec is None:
             client.routes = self._routes[peer.name]
@@ -114,7 +118,7 @@ class Router:
         if count:
             self._of_peer[client.peer.name] = count
         else:
-            del self._routes[client.peer.name], self._traffic[client.peer.name]
+            del self._routes[client.peer.name], self._traffic[client.peer.name], self._peers[client.peer.name]
             # One that is charged with what still waits for the disk is found again by the peer's next connection.
             self._budgets = {
                 name: budget for name, budget in self._budgets.items() if budget.used or name in self._of_peer

@@ -175,6 +175,6 @@ def test_nothing_is_left_when_everybody_is_gone(actions: list[tuple[int, str, st
     counts = hub.router.counts()
     assert (counts["clients"], counts["subscriptions"], counts["queues_bytes"]) == (0, 0, 0)
     assert (hub.router._routes, hub.router._budgets, hub.router._of_peer) == ({}, {}, {})
-    assert hub.router._traffic == {}
+    assert (hub.router._traffic, hub.router._peers) == ({}, {})
     assert hub.router._publishing.index._root.below == {}
     assert hub.router.next_msec() is None
