@@ -95,7 +95,9 @@ class Publishing:
             self.put(group.choose(len(line)), line, topic, publisher)
 
     def deliver_run(self, route: Route, run: list[bytes], publisher: Client) -> int:
-        """The same of two messages or more in their order; how many, as the publisher may have to wait after one."""
+        """The same of two messages or more in their order; how many, as the publisher may have to wait after one, or be
+        ended for it.
+        """
         before = route.begun + self._core.stamped
         text = (b"}\n" + before).join((before + run[0], *run[1:-1], run[-1] + b"}\n"))
         size, count = len(text), len(run)
@@ -107,7 +109,7 @@ class Publishing:
         ):
             for number, data in enumerate(run, 1):
                 self.deliver(route, data, publisher)
-                if publisher.waits:
+                if publisher.waits or publisher.ending:
                     return number
             return count
         several = Run(text, count)

@@ -319,7 +319,7 @@ class Router:
         client.traffic.received += taken
         if taken == len(run):
             return stop + 1
-        return at + sum(map(len, run[:taken])) + taken * (len(seam))
+        return at + sum(map(len, run[:taken])) + taken * len(seam)
 
     def _receive_slowly(self, client: Client, line: bytes) -> None:
         """All that is not the same beginning again."""

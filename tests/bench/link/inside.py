@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -155,6 +156,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--msec", type=int, default=1000)
     parser.add_argument("--only", default="")
     chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing of it is left behind
     session = Session(chosen.generator, chosen)
     session.run()
     found = {

@@ -183,6 +183,7 @@ BROKEN = [
     b"", b" ", b"1 2", b"1,2", b"[1", b",2]", b"2]", b"1] [2", b"]\n[", b"],[", b"[", b"]", b'"', b'"a', b'b"', b"1\n2",
     b"1\n", b"\n", b"1\r", b'{"a":1,"a":2}', b'{"a":":","a":1}', b'{"a":1', b'"b":2}', b'"\\ud800"', b'"\xff"', b"1\0",
     b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1), b"9" * 310, b"1}", b"{", b",", b"1] 2 [3", b"1]\t[2", b"[1]]\n[[2",
+    b'"a"] ["b"', b'{"a":1}] [{"b":1}', b'{"a":' + b"[" * DEPTH + b"]" * DEPTH + b"}",
 ]  # fmt: skip
 
 
@@ -204,3 +205,11 @@ def test_many_of_any_bytes_are_taken_exactly_when_each_is(texts: list[bytes]) ->
 @given(st.lists(st.sampled_from(PIECES), min_size=2, max_size=20))
 def test_many_that_are_right_are_taken(texts: list[bytes]) -> None:
     assert all_strict(texts, DEPTH)
+
+
+@pytest.mark.parametrize("others", [(b"1", b"null"), (b'"x"', b'"y"'), (b'{"a":1}', b"{}"), (b"[1]", b'{"a":{}}')])
+@pytest.mark.parametrize("broken", BROKEN)
+def test_one_that_is_wrong_is_not_taken_wherever_it_is(broken: bytes, others: tuple[bytes, bytes]) -> None:
+    one, other = others
+    for texts in ([broken, one, other], [one, broken, other], [one, other, broken]):
+        assert not all_strict(texts, DEPTH)
