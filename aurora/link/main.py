@@ -1,5 +1,4 @@
 """aurora-link.service: the hub, on the sockets that systemd hands over, until nobody is connected any more."""
-# what is not to be read is said first
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@
 
 CONNECTIONS raises the bounds on connections; 0 leaves them.
 """
-# ruff: noqa: E402  # what is not to be read is said first
 
 from __future__ import annotations
 
@@ -36,13 +35,13 @@ def main(place: str, port: int, connections: int) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     logging.getLogger("websockets").setLevel(logging.WARNING)
     lines = socket.socket(socket.AF_UNIX)
-    lines.bind(place)
     frames = socket.socket(socket.AF_INET)
     frames.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     frames.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     frames.bind(("127.0.0.1", port))
-    for one in (lines, frames):
-        one.listen(BACKLOG)
+    frames.listen(BACKLOG)
+    lines.bind(place)
+    lines.listen(BACKLOG)
     kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG)
     handles = {SOCKET_NAME: [lines.detach()], WEBSOCKET_NAME: [frames.detach(), kernel.detach()]}
     bounds = Bounds()
