@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 
-sys.modules["ssl"] = None  # as aurora.link.main has it
+if __name__ == "__main__":
+    sys.modules["ssl"] = None  # as aurora.link.main has it
 
 import asyncio
 import logging
