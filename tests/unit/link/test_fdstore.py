@@ -76,6 +76,30 @@ def test_lines_behind_a_full_queue_are_read_once_and_in_order(tmp_path: Path) ->
         assert hub.ask(hub.server.router.counts)["dropped"] == 0
 
 
+def test_many_of_one_beginning_go_on_amid_them_and_each_is_counted(tmp_path: Path) -> None:
+    bounds = Bounds(block_max_msec=60_000)
+    with Served(place(tmp_path, "a"), bounds=bounds) as hub:
+        reader = hub.client({**SUB, "bound": "block", "queue_messages": 400})
+        writer = hub.client()
+        first = hub.ask(hub.server.router.counts)
+        hub.ping_of_another()
+        second = hub.ask(hub.server.router.counts)
+        writer.say(b"".join(b'{"topic":"a","data":[%4d,"%s"]}\n' % (number, b"x" * 70) for number in range(2000)))
+        hub.ping_of_another()
+        packed, handles = unpack(hub.hand_over())
+        state = decode(packed)
+        assert any(one.wire is not None and one.wire.held for one in state.clients)
+        assert any(len(sub.lines) > 300 for one in state.clients for sub in one.subscriptions)
+        left = pack([packed], [one.fileno() for one in handles if one is not None])
+    with Served(place(tmp_path, "b"), left=left, bounds=bounds) as hub:
+        found = reader.until(lambda one: one["type"] == "pub" and one["data"][0] == 1999)
+        assert [one[0] for one in data(found)] == list(range(2000))
+        counts = hub.ask(hub.server.router.counts)
+        assert (counts["dropped"], counts["queues_bytes"]) == (0, 0)
+        for name in ("received", "delivered"):  # with one more ping
+            assert counts[name] == 2000 + 2 * second[name] - first[name]
+
+
 def test_several_hubs_in_turn_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     with Served(place(tmp_path, "0")) as hub:
         wires = [hub.client(SUB) for _ in range(300)]

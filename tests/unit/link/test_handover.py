@@ -87,6 +87,39 @@ def test_a_publisher_that_waits_for_a_full_queue_goes_on_when_there_is_room() ->
     assert hub.data(two) == [3]
 
 
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 2000), st.integers(0, 2000)), min_size=1, max_size=12),
+    st.sampled_from(["block", "drop-oldest"]),
+)
+def test_messages_that_are_read_together_go_on_amid_them(turns: list[tuple[bool, int, int]], bound: str) -> None:
+    """At a restart some wait in queues, one for room in them, and the rest is not taken yet."""
+    hub = Hub(one=ALL, two=ALL)
+    one = hub.join("one")
+    slow = hub.join("two", {"type": "sub", "topic": "a", "bound": bound, "queue_messages": 150})
+    fast = hub.join("two", {"type": "sub", "topic": "#"})
+    text = b"\n".join(b'{"topic":"a","data":%d}' % number for number in range(400))
+    before = hub.router.counts()
+    at, found = 0, {"slow": b"", "fast": b""}
+    for restarts, of_slow, of_fast in [*turns, *[(False, 1 << 20, 1 << 20)] * 20]:
+        if at < len(text):
+            at = hub.router.receive_next(one, text, at, b"\n")
+        if restarts:
+            one, slow, fast = hub.restart(one, slow, fast)
+        found["slow"] += hub.router.take(slow, of_slow) if of_slow else b""
+        found["fast"] += hub.router.take(fast, of_fast) if of_fast else b""
+    assert at >= len(text)
+    assert [json.loads(line)["data"] for line in found["fast"].splitlines()] == list(range(400))
+    lost = hub.router.counts()["dropped"] - before["dropped"]
+    got = [json.loads(line)["data"] for line in found["slow"].splitlines()]
+    assert len(got) == 400 - lost
+    assert got == sorted(set(got))
+    assert not lost or bound == "drop-oldest"
+    counts = hub.router.counts()
+    assert counts["received"] - before["received"] == 400
+    assert counts["delivered"] - before["delivered"] == 800 - lost
+    assert (counts["queues_bytes"], one.budget.used, slow.budget.used) == (0, 0, 0)
+
+
 def test_a_message_of_a_publisher_that_is_gone_still_waits_and_then_time_is_over() -> None:
     hub = Hub(one=ALL, two=ALL)
     one = hub.join("one")

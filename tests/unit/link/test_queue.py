@@ -171,3 +171,28 @@ def test_the_oldest_of_a_run_make_room_one_by_one() -> None:
     assert queue.dropped == 1
     assert b"".join(queue.take(100)) == b"2\n3\n4\n"
     assert (len(queue), queue.bytes, queue.budget.used) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("read", [0, 2, 6, 11])
+def test_runs_go_on_in_the_next_hubs_queue_message_by_message(read: int) -> None:
+    """Also one of which a part was read."""
+    before = made(AtBound.DROP_OLDEST, budget(), messages=8, size=100)
+    before.put(b"1\n", "a")
+    before.put_run(run(b"22", b"333\r", b"4"))
+    before.put(b"5\n", "a")
+    before.put_run(run(b"6", b"7"))
+    taken = b"".join(before.take(read)) if read else b""
+    after = made(AtBound.DROP_OLDEST, budget(), messages=8, size=100)
+    after.fill(before.items())
+    left = [b"1\n", b"22\n", b"333\r\n", b"4\n", b"5\n", b"6\n", b"7\n"][taken.count(b"\n") :]
+    assert after.items() == before.items() == [("", line) for line in left]
+    size = sum(map(len, left))
+    for queue in (before, after):
+        assert (len(queue), queue.bytes, queue.budget.used) == (len(left), size, size)
+        assert queue.fits(1, 8 - len(queue))
+        assert not queue.fits(1, 9 - len(queue))
+        queue.put_run(run(*[b"x"] * (8 - len(queue))))
+        assert queue.put(b"y\n", "a")
+        assert (len(queue), queue.dropped) == (8, 1)
+    assert b"".join(after.take(100)) == b"".join(before.take(100))
+    assert (len(after), after.bytes, after.budget.used) == (0, 0, 0)

@@ -48,6 +48,21 @@ def test_all_connections_of_a_module_are_counted_together_also_those_that_are_go
     assert of(listed(hub), "reads").delivered == 1, "it had no connection: its hello alone"
 
 
+def test_messages_that_are_read_and_written_together_are_counted_one_by_one() -> None:
+    hub = Hub(reads=ALL, pub=ALL)
+    reads, pub = hub.join("reads", {"type": "sub", "topic": "a"}), hub.join("pub", {"topic": "a", "data": 0})
+    hub.read(reads)
+    before = listed(hub)
+    text, at = b"\n".join([b'{"topic": "a", "data": 1}'] * 30), 0
+    while at < len(text):
+        at = hub.router.receive_next(pub, text, at, b"\n")
+    assert len(hub.read(reads, 1000)) < 30
+    hub.read(reads)
+    after = listed(hub)
+    assert of(after, "pub").received - of(before, "pub").received == 30
+    assert of(after, "reads").delivered - of(before, "reads").delivered == 30
+
+
 def test_what_is_lost_denied_and_held_up_is_told_of_whose_fault_it_is() -> None:
     hub = Hub(slow=ALL, stuck=ALL, pub=ALL)
     hub.join("slow", {"type": "sub", "topic": "a", "queue_messages": 1})
