@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import socket
 from collections.abc import Iterator
@@ -100,10 +101,12 @@ def by_lines(hub: Served, pieces: list[bytes]) -> None:
 def by_frames(hub: Served, first: bytes, pieces: list[bytes]) -> None:
     """The same."""
     raw = Raw(hub, first)
-    with suppress(BrokenPipeError, ConnectionResetError):
+    try:
         for piece in pieces:
             raw.socket.sendall(piece)
         raw.socket.shutdown(socket.SHUT_WR)
+    except OSError as error:  # the hub has closed it, with something unread or before that came
+        assert error.errno in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN), error  # noqa: PT017  # of some only
     closes = 0
     with suppress(ConnectionResetError):  # of what it has sent after its close, nothing is read
         head = raw.head()
