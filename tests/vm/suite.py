@@ -41,7 +41,7 @@ POWER_TESTS = (
 CUTS = 150
 """How often the power is cut in each of POWER_TESTS, when that is asked for."""
 
-BENCH = "bench"
+BENCHES = frozenset({"bench", "link"})
 """The image that no test needs."""
 
 MACHINES_MAX = 2
@@ -161,7 +161,7 @@ def _in_machines(*arguments: str) -> Count:
 def _make_machines() -> None:
     """All that tests boot, made beforehand: the time that a test has is for what it shows."""
     built = package.packages(SOURCE)
-    rows = [row for row in flavours.FLAVOURS.values() if row.name != BENCH]
+    rows = [row for row in flavours.FLAVOURS.values() if row.name not in BENCHES]
     with ThreadPoolExecutor(MACHINES_MAX) as pool:
         list(pool.map(lambda row: layer.installed(image(row, SOURCE), built), rows))
 
