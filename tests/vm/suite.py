@@ -42,7 +42,7 @@ CUTS = 150
 """How often the power is cut in each of POWER_TESTS, when that is asked for."""
 
 BENCHES = frozenset({"bench", "link"})
-"""The image that no test needs."""
+"""Images that no test needs."""
 
 MACHINES_MAX = 2
 """How many machines run the VM tests side by side: an emulated one keeps little more than one processor busy, and
