@@ -52,7 +52,13 @@ auroractl() {
 }
 """
 """With the auroractl of the package that is to go into the repository."""
-_PACK = 'for one in "$work"/usr/share/aurora/examples/*/; do auroractl pack "$one" --output /build; done'
+# A program that has to be compiled first is packed by whoever has done that.
+_PACK = """
+for one in "$work"/usr/share/aurora/examples/*/; do
+    if ls "$one"*.c >/dev/null 2>&1; then continue; fi
+    auroractl pack "$one" --output /build
+done
+"""
 _SIGN = 'for deb in /build/*.deb; do auroractl sign "$deb" --key "/mnt/$0"; done'
 
 
