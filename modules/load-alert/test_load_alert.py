@@ -20,7 +20,8 @@ class Machine:
     def has(self, *percents: float | None, step_sec: float = 10) -> None:
         for percent in percents:
             self.uptime_sec += step_sec
-            self._root.publish("hoststat/figures", {"cpu_percent": percent, "uptime_sec": self.uptime_sec})
+            figures = {"cpu_percent": percent, "uptime_sec": self.uptime_sec}
+            self._root.publish("hoststat/figures", figures, retain=True)
 
 
 @pytest.fixture
