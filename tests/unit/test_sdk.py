@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -310,6 +311,7 @@ def test_the_handlers_that_stood_before_are_put_back() -> None:
 
 
 def test_no_descriptor_is_left_open() -> None:
+    gc.collect()  # what other tests have left
     before = open_descriptors()
     for _ in sdk.heartbeat(FOREVER_SEC):
         break

@@ -66,6 +66,6 @@ def _rules(text: str, place: int) -> tuple[list[str], int]:
             elif so_far:
                 raise ValueError(f"a rule without its comma: {so_far!r}")
         elif char == "," and not open_brackets:
-            rules.append(f"{so_far},")
+            rules.append(text[start:place].strip())
             start = place
     raise ValueError("the profile does not end")
