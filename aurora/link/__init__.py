@@ -41,6 +41,8 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     gates       where an approval is needed
     rulebook    what a module may do, from its applied plan
     runs        which modules run, as systemd has it
+    share       how much of a turn one peer may take                PURE
+    house       what connections need of the server
     connection  one connection: what is read, what is written
     ways        how one comes to the hub, and is turned away
     server      who comes and goes, what is written when
@@ -95,6 +97,9 @@ order     One publisher's messages of one topic reach a subscriber in order. Ans
           ordered with what is published.
 full      A publisher that waits for a queue with `"bound":"block"` is read from again once there is room, or time
           is over. What still waits for a queue when its subscription ends is dropped; what the queue holds is read.
+share     Of each turn of the hub all connections of one module or user have ten milliseconds together. What they have
+          sent beyond waits, and they are read from again, in turn, once the others had their share: who sends much that
+          takes long, or is refused, waits for that alone. The 64th line that is no message ends its connection.
 durable   What a module publishes under topics that `durable` in its manifest names is on disk before it is delivered
           and before its ack. To read it, a sub has a `cursor`, a name of the client's own: then come the durable
           messages that match, the oldest first, each with an `id` that stays and with its `cursor`.

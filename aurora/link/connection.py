@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Protocol, cast
+from typing import cast
 
 from aurora.link.framing import Framing
 from aurora.link.handover import Wire
+from aurora.link.house import House
 from aurora.link.refusal import Code, LinkError
-from aurora.link.router import Router
 from aurora.link.session import Client
+from aurora.link.share import Share
 
-__all__ = ["READ_BYTES", "WRITE_BYTES", "Connection", "House"]
+__all__ = ["WRITE_BYTES", "Connection"]
 
-READ_BYTES = 128 * 1024
-"""Taken from one connection in one turn at most, so that none keeps the others waiting."""
 MESSAGES_AT_ONCE = 16
-"""After so many messages, or runs of them, the house is told that something happens."""
+"""After so many messages, or runs of them, the house is told, and the peer's time is looked at."""
 WRITE_BYTES = 24 * 1024
 """Asked of the router at once, about: as much as an empty socket takes whole (`server.SEND_BYTES`)."""
 LAST_WORDS_SEC = 5.0
@@ -35,24 +34,6 @@ PONG_SEC = 60.0
 """One that has not even answered pings is ended."""
 
 
-class House(Protocol):
-    """What a connection needs of the server."""
-
-    router: Router
-    loop: asyncio.AbstractEventLoop
-    buffer: bytearray
-    """All connections read into it: what is read is taken out in the same call."""
-
-    def turn(self) -> None:
-        """Something happens: the clock is set, and what comes of it is written at the end of the turn."""
-
-    def write_later(self, connection: Connection) -> None:
-        """Write for it at the end of the turn."""
-
-    def lost(self, connection: Connection) -> None:
-        """It is gone."""
-
-
 class Connection(asyncio.BufferedProtocol):
     """A client at its socket.
 
@@ -61,18 +42,20 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_charged", "_ending", "_eof", "_framing", "_full", "_heard_at", "_held", "_held_at", "_house", "_kept",
-        "_parted", "_pidfd", "_timer", "_transport", "_unsent", "_why", "client",
+        "_parted", "_pidfd", "_share", "_timer", "_transport", "_unsent", "_why", "client",
     )  # fmt: skip
 
-    def __init__(self, house: House, client: Client, pidfd: int, framing: Framing) -> None:
+    def __init__(self, house: House[Connection], client: Client, pidfd: int, framing: Framing, share: Share) -> None:
         self._house = house
         self.client = client
+        self._share = share
+        """Of its peer."""
         self._pidfd = pidfd
         """Of the process that connected; -1 where there is none."""
         self._framing = framing
         self._transport: asyncio.Transport | None = None
         self._held = b""
-        """Messages that the router does not take, as the client waits for a full queue; one string, with the framing's
+        """Messages not taken yet: the client waits for a full queue, or its peer has had its share. One string with
         `between` between them, as each message of its own costs far more than its bytes."""
         self._held_at = 0
         """Where in it the next message begins."""
@@ -83,13 +66,12 @@ class Connection(asyncio.BufferedProtocol):
         """What was written last, when the kernel has not taken all of it; the transport has the same bytes."""
         self._full = False
         """The kernel takes no more for now."""
-        self._eof = False
-        """It sends nothing more."""
+        self._eof = False  # it sends nothing more
         self._ending = False
         self._parted = False
         """The last bytes are written."""
         self._why: Code | None = None
-        self._heard_at = house.loop.time()
+        self._heard_at = house.clock()
         self._timer: asyncio.TimerHandle | None = None
 
     # --- from the event loop ------------------------------------------------------------------------------
@@ -112,20 +94,28 @@ class Connection(asyncio.BufferedProtocol):
         self._house.turn()
         self._house.write_later(self)
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  # the loop's idea of a size
+    def get_buffer(self, sizehint: int) -> bytearray | memoryview:  # noqa: ARG002  # the loop's idea of a size
         """Where to read into."""
-        return self._house.buffer
+        house, share = self._house, self._share
+        return house.buffer if share.is_open(house.turns) and not share.waiting else house.sip
 
     def buffer_updated(self, nbytes: int) -> None:
         """So many bytes were read."""
-        house, framing = self._house, self._framing
+        house = self._house
         house.turn()
         data = bytes(memoryview(house.buffer)[:nbytes])
+        now_sec = house.clock()
+        self._share.enter(now_sec)
         if self._ending:
             self._read_at_the_end(data)
-            return
-        self._heard_at = house.loop.time()
-        self.client.traffic.received_bytes += nbytes
+        else:
+            self._heard_at = now_sec
+            self.client.traffic.received_bytes += nbytes
+            self._read(data)
+        self._share.leave(house.clock())
+
+    def _read(self, data: bytes) -> None:
+        framing = self._framing
         self._take(framing.receive(data))
         if framing.fault is not None:
             self._refuse(framing.fault)
@@ -192,9 +182,20 @@ class Connection(asyncio.BufferedProtocol):
         if self._ending and not self._full:
             self._part()
 
+    def freed(self) -> None:
+        """It no longer waits for a full queue. Those of its peer that wait for their turn go before."""
+        if self._share.waiting:
+            self._wait()
+        else:
+            self.go_on()
+
     def go_on(self) -> None:
-        """It no longer waits for a full queue."""
+        """Take what is held, until its share is spent."""
+        house, share = self._house, self._share
+        share.is_open(house.turns)
+        share.enter(house.clock())
         self._held_at = self._feed(self._held, self._held_at)
+        share.leave(house.clock())
         if self._held_at < len(self._held):
             return
         self._forget_held()
@@ -203,7 +204,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._eof or self._framing.over:
             self._end_unless_held()
         else:
-            self._heard_at = self._house.loop.time()
+            self._heard_at = self._house.clock()
             self._transport.resume_reading()
 
     def end(self, why: Code | None = None) -> None:
@@ -218,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause(self) -> None:
         """Read nothing more, until the next hub does."""
-        if self._transport is not None:
+        if self._transport:
             self._transport.pause_reading()
 
     def wire(self) -> tuple[Wire, int] | None:
@@ -242,6 +243,8 @@ class Connection(asyncio.BufferedProtocol):
         self._held, self._unsent = wire.held, wire.unsent
         self._kept = self._framing.held
         self._charge(len(wire.held) + len(wire.unsent) + self._kept)
+        if wire.held and not self.client.waits:
+            self._wait()
         if wire.ending:
             self.end(wire.why)
 
@@ -267,27 +270,40 @@ class Connection(asyncio.BufferedProtocol):
     # --- its own ------------------------------------------------------------------------------------------
 
     def _take(self, pieces: list[bytes]) -> None:
-        if pieces:
-            text = self._framing.between.join(pieces)
+        if not pieces:
+            return
+        text, share, taken = self._framing.between.join(pieces), self._share, 0
+        # What cannot be kept is taken at once.
+        if (share.is_open(self._house.turns) and not share.waiting) or not self.client.budget.has_room(len(text)):
             taken = self._feed(text, 0)
-            if taken < len(text):
-                self._hold(text[taken:])
+        else:
+            self._wait()
+        if taken < len(text):
+            self._hold(text[taken:])
 
     def _feed(self, text: bytes, at: int) -> int:
-        """Give the router the messages from `at` on, as many as it takes; where the next one begins."""
-        receive, client, between, size = self._house.router.receive_next, self.client, self._framing.between, len(text)
-        count = 0
+        """Give the router messages from `at` on, as many as it takes and there is time for; where the next begins."""
+        house, receive, client = self._house, self._house.router.receive_next, self.client
+        between, size, count = self._framing.between, len(text), 0
         while at < size:
             if not count % MESSAGES_AT_ONCE:
-                self._house.turn()
+                house.turn()
+                if self._share.is_spent(house.clock()) and (text is self._held or client.budget.has_room(size - at)):
+                    self._wait()
+                    break
             count += 1
             began, at = at, receive(client, text, at, between)
             if at == began:
                 break
         return at
 
+    def _wait(self) -> None:
+        """For the next turn, behind those of its peer that wait already."""
+        self._share.waiting[self] = None
+        self._house.wait(self._share)
+
     def _hold(self, held: bytes) -> None:
-        """Read no more, and keep messages until the client no longer waits; without room for them it is ended."""
+        """Read no more, and keep messages until they can be taken; without room for them it is ended."""
         if self._has_room(len(held), "to publish less at once"):
             self._held, self._held_at = held, 0
             self._charge(len(held))

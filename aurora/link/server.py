@@ -1,8 +1,10 @@
 """The hub at its listening sockets: who comes is identified, refused or taken in; what a turn brings is written once.
 
 A turn is one round of the event loop: all that is there is read and routed, then each client that has something to read
-is written to. When no client is connected for `idle_sec`, the server ends; whoever connects at that moment waits in the
-listening socket, which is systemd's, and is served by the next hub.
+is written to. All connections of one peer have a share of each turn (`share`): what they have sent beyond it waits for
+the next one, so that nobody keeps the others waiting, whatever they send. When no client is connected for `idle_sec`,
+the server ends; whoever connects at that moment waits in the listening socket, which is systemd's, and is served by the
+next hub.
 """
 
 from __future__ import annotations
@@ -13,24 +15,27 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from weakref import WeakValueDictionary
 
 import msgspec
 
-from aurora.link.connection import READ_BYTES, Connection
+from aurora.link.connection import Connection
 from aurora.link.fdstore import close_cleanly
 from aurora.link.framing import Framing
 from aurora.link.handover import State, Wire, fitting
+from aurora.link.house import READ_BYTES, SIP_BYTES
 from aurora.link.peer import Peer
 from aurora.link.refusal import Code, LinkError
 from aurora.link.router import Router
 from aurora.link.rules import ModuleRules, Rules
 from aurora.link.session import Client
+from aurora.link.share import SHARE_SEC, Share
 from aurora.link.ways import Way
 
 __all__ = ["HANDOVER_MAX_BYTES", "Server"]
 
 ACCEPTED_AT_ONCE = 64
-"""Connections taken in one turn; further ones wait in the listening socket."""
+"""Connections taken in one turn, and no longer than a share takes; further ones wait in the listening socket."""
 ACCEPT_PAUSE_SEC = 1.0
 """How long nobody is taken in when there are no file descriptors left."""
 SEND_BYTES = 32 * 1024
@@ -69,7 +74,10 @@ class Server:
         """
         self.loop = asyncio.get_running_loop()
         self.router = router
+        self.clock = self.loop.time
         self.buffer = bytearray(READ_BYTES)
+        self.sip = memoryview(self.buffer)[:SIP_BYTES]
+        self.turns = 0
         self.done = asyncio.Event()
         """The server has ended."""
         self.progress: Callable[[], None] = lambda: None
@@ -84,6 +92,10 @@ class Server:
         self._joining: set[asyncio.Task[None]] = set()
         """Of connections that have no transport yet; each takes a turn or two."""
         self._writing: dict[Connection, None] = {}
+        self._shares: WeakValueDictionary[str, Share] = WeakValueDictionary()
+        """By their peers; connections hold them."""
+        self._waiting: dict[Share, None] = {}
+        """Those that connections wait for."""
         self._turned = False
         self._stopping = False
         self.is_leaving = False
@@ -239,6 +251,11 @@ class Server:
         self._writing[connection] = None
         self.turn()
 
+    def wait(self, share: Share) -> None:
+        """In the next turn those that wait for this share go on."""
+        self._waiting[share] = None
+        self.turn()
+
     def lost(self, connection: Connection) -> None:
         """The connection is gone."""
         self.turn()
@@ -251,6 +268,7 @@ class Server:
 
     def _finish_turn(self) -> None:
         self._turned = False
+        self.turns += 1
         router, connections = self.router, self._connections
         router.run()
         busy = True
@@ -258,7 +276,7 @@ class Server:
             resumed, ready, ending = router.resumed(), router.ready(), router.ending()
             for client in resumed:
                 if client in connections:
-                    connections[client].go_on()
+                    connections[client].freed()
             for client, error in ending:
                 if client in connections:
                     connections[client].end(error.code)
@@ -268,6 +286,10 @@ class Server:
                 self.progress()
                 connection.write_out()
             busy = bool(resumed or ending or writing)
+        waiting, self._waiting = self._waiting, {}
+        for share in waiting:
+            if share.serve(self.turns):
+                self.wait(share)
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -286,6 +308,7 @@ class Server:
     # --- who comes and goes -------------------------------------------------------------------------------
 
     def _accept(self, way: Way) -> None:
+        until_sec = self.clock() + SHARE_SEC
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 handle, _address = way.listener.accept()
@@ -297,6 +320,8 @@ class Server:
                 self.loop.call_later(ACCEPT_PAUSE_SEC, self._accept_again, way)
                 return
             self._admit(handle, way)
+            if self.clock() >= until_sec:
+                return
 
     def _accept_again(self, way: Way) -> None:
         if not (self._stopping or self.is_leaving):
@@ -326,7 +351,8 @@ class Server:
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-        connection = self._connections[client] = Connection(self, client, pidfd, framing)
+        share = self._shares.setdefault(client.peer.name, Share())
+        connection = self._connections[client] = Connection(self, client, pidfd, framing, share)
         task = self.loop.create_task(self._join(connection, handle))
         self._joining.add(task)
         task.add_done_callback(self._joining.discard)

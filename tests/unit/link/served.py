@@ -149,9 +149,13 @@ class Served:
 
     def wait_for_clients(self, count: int) -> None:
         """Until so many are connected."""
+        self.wait_for(lambda: len(self.server), count)
+
+    def wait_for[T](self, question: Callable[[], T], answer: T) -> None:
+        """Until the question finds the answer."""
         until = monotonic() + DEADLINE_SEC
-        while (found := self.ask(lambda: len(self.server))) != count:
-            assert monotonic() < until, f"{found} are connected"
+        while (found := self.ask(question)) != answer:
+            assert monotonic() < until, found
 
     def websocket(self) -> ClientConnection:
         """A client by WebSocket."""

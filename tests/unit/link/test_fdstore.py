@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from aurora.link.handover import decode, encode
 from aurora.link.ledger import Ledger
 from aurora.link.refusal import Code, LinkError
 from aurora.link.rules import ModuleRules
+from aurora.link.share import Share
 from aurora.link.writer import Writer
 
 from .served import DEADLINE_SEC, Served, Store, Wire, descriptors
@@ -98,6 +100,22 @@ def test_many_of_one_beginning_go_on_amid_them_and_each_is_counted(tmp_path: Pat
         assert (counts["dropped"], counts["queues_bytes"]) == (0, 0)
         for name in ("received", "delivered"):  # with one more ping
             assert counts[name] == 2000 + 2 * second[name] - first[name]
+
+
+def test_what_waits_for_its_share_of_a_turn_goes_on_in_the_next_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Served(place(tmp_path, "a")) as hub:
+        reader, writer = hub.client(SUB), hub.client()
+        with monkeypatch.context() as patch:
+            patch.setattr(Share, "is_open", lambda *_: False)  # whoever asks has had it
+            writer.say(b"".join(b'{"topic":"%d","data":%d}\n' % (number % 3, number) for number in range(50)))
+            until_sec = monotonic() + DEADLINE_SEC
+            while not hub.ask(lambda: any(one._held for one in hub.server._connections.values())):
+                assert monotonic() < until_sec
+            left = hub.hand_over()
+    with Served(place(tmp_path, "b"), left=left):
+        assert sorted(until(reader, 49)) == list(range(50))
 
 
 def test_several_hubs_in_turn_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:

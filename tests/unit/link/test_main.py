@@ -161,8 +161,10 @@ def test_the_hub_is_alive_for_systemd_while_one_turn_takes_long(
         heart = hub.ask(lambda: Heart(hub.server, cast("SystemdNotifier", Notifier()), 20_000, Paths()))
         monkeypatch.setattr(router, "receive", slowly)
         hub.ask(heart.beat)
-        wire.say(*[b"{}\n"] * 500, {"type": "ping", "id": "last"})
-        wire.rest()  # so much that is no message ends the connection
+        wire.say(
+            *[f'{{"topic":"{number}","data":1}}\n'.encode() for number in range(500)], {"type": "ping", "id": "last"}
+        )
+        wire.until(lambda one: one.get("id") == "last")
         assert len([count for count in told if 0 < count < 500]) >= 5
 
 

@@ -16,9 +16,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from aurora.link.bounds import Bounds
-from aurora.link.connection import PING_SEC, PONG_SEC, READ_BYTES, Connection
+from aurora.link.connection import PING_SEC, PONG_SEC, Connection
+from aurora.link.house import READ_BYTES
 from aurora.link.rules import ModuleRules
 from aurora.link.server import RECEIVE_BYTES, SEND_BYTES
+from aurora.link.share import Share
 from aurora.link.ways import TURNED_AWAY_MAX
 from aurora.link.websocket import WebSocket
 
@@ -307,7 +309,10 @@ def until(hub: Served, is_true: Callable[[], bool]) -> None:
         assert time.monotonic() < deadline
 
 
-def test_what_a_publisher_has_sent_while_it_waits_is_charged_to_its_peer_and_given_back(tmp_path: Path) -> None:
+def test_what_a_publisher_has_sent_while_it_waits_is_charged_to_its_peer_and_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aurora.link.share.SHARE_SEC", 3600.0)  # else little is read of the last ones
     bounds = Bounds(queues_of_one_max_bytes=200_000, block_max_msec=60_000)
     with Served(tmp_path, ROOT, OPERATOR, bounds=bounds) as hub:
         slow = Raw(hub, request() + frame(1, json.dumps({**SUB, "bound": "block", "queue_messages": 1}).encode()))
@@ -503,7 +508,7 @@ def test_a_connection_that_is_ended_before_it_has_a_transport_is_cut_all_the_sam
 
     async def early(hub: Served) -> None:
         client = hub.server.router.connect(ROOT)
-        connection = Connection(hub.server, client, -1, WebSocket(1000, tuple))
+        connection = Connection(hub.server, client, -1, WebSocket(1000, tuple), Share())
         connection.end()
         connection.connection_made(cast("asyncio.BaseTransport", Transport()))
 

@@ -261,18 +261,23 @@ def test_memory_does_not_grow_with_messages(tmp_path: Path, bytes_each: int) -> 
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096
 
 
-def test_what_a_publisher_has_sent_while_it_waits_is_charged_to_its_peer_and_given_back(tmp_path: Path) -> None:
+def test_what_a_publisher_has_sent_while_it_waits_is_charged_to_its_peer_and_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aurora.link.share.SHARE_SEC", 3600.0)  # else little is read of the last ones
     bounds = Bounds(queues_of_one_max_bytes=200_000, block_max_msec=60_000)
-    with Served(tmp_path, ROOT, OPERATOR, bounds=bounds) as hub:
+    with Served(tmp_path, ROOT, ROOT, OPERATOR, bounds=bounds) as hub:
         slow = hub.client({**SUB, "bound": "block", "queue_messages": 1})
-        slow.say({"topic": "a", "data": 0})
+        filler = hub.client()
+        filler.say(*[{"topic": "a", "data": "x" * 30_000}] * 10)  # more than the kernel takes for it
+        hub.wait_for(lambda: any(client.waits for client in hub.clients()), True)
         writers = [hub.client() for _ in range(3)]
         for wire in writers:
             # The first line waits for the queue; what was read with it waits for the first.
             with suppress(OSError):
-                wire.say(b'{"topic":"a","data":1}\n{"topic":"a","data":2}\n' + b"{}\n" * 40_000)
+                wire.say(b'{"topic":"a","data":1}\n' + b"{}\n" * 40_000)
         assert [one["code"] for one in writers[2].rest() if one["type"] == "error"] == ["too-large"]
-        for wire in (*writers, slow):
+        for wire in (*writers, filler, slow):
             wire.close()
         hub.wait_for_clients(0)
         assert hub.ask(hub.server.router.counts)["queues_bytes"] == 0
