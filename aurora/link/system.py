@@ -39,8 +39,11 @@ class System:
         self._soon()
 
     def resume(self) -> None:
-        """All that it was told of so far was told by the hub before."""
-        self._changed.clear()
+        """What the hub before has told, which is kept, need not be told again."""
+        kept = {name: self._publishing.retained.find(_connections(name)) for name in self._changed}
+        self._changed -= {
+            name for name, value in kept.items() if value is not None and value.data == b"%d" % self._connections[name]
+        }
 
     def wake(self) -> None:
         """Messages came since it was last told, perhaps: tell it soon."""
@@ -83,7 +86,7 @@ class System:
         self._timer = 0
         self._told_received = core.received
         for name in sorted(self._changed):
-            topic = f"$sys/modules/{name}/connections"
+            topic = _connections(name)
             count = self._connections[name]
             self._publishing.tell(topic, b"%d" % count)
             if not count:
@@ -98,6 +101,10 @@ class System:
         self._told_msec, self._since = core.now_msec, (core.now_msec, core.received, core.delivered)
         if came:
             self._soon()  # should nothing more come, that is to be told too
+
+
+def _connections(module: str) -> str:
+    return f"$sys/modules/{module}/connections"
 
 
 def _state(module: str) -> str:

@@ -249,6 +249,16 @@ STATE = some_state()
 WRITTEN = b"".join(encode(STATE))
 
 
+def test_what_there_was_no_time_to_tell_is_told_by_the_next_hub() -> None:
+    hub = Hub(one=ALL)
+    one = hub.join("one")
+    (one,) = hub.restart(one)  # within the second in which it would have been told
+    hub.at(hub.now + 2000)
+    reader = hub.join(ROOT, {"type": "hello", "version": 1})
+    hub.say(reader, {"type": "sub", "topic": "$sys/modules/+/connections"})
+    assert hub.data(reader) == [1]
+
+
 def test_it_is_read_as_it_was_written() -> None:
     assert decode(WRITTEN) == STATE
 
