@@ -26,6 +26,7 @@ __all__ = [
     "restart",
     "start",
     "stop",
+    "stop_units",
     "with_required",
 ]
 
@@ -146,9 +147,13 @@ def _other(before: Plan | None, plan: Plan) -> Plan | None:
 def stop(paths: Paths, systemd: Systemd, names: Sequence[str]) -> None:
     """Stop modules; like systemctl stop, the unit stays loaded, so that systemctl start works on it."""
     known = [require(paths, name).name for name in dict.fromkeys(names)]
-    units = [unit for name in known for unit in (timer_name(name), installed(name).unit)]
     with locked(paths.lock):
-        jobs = systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC)
+        stop_units(systemd, [unit for name in known for unit in (timer_name(name), installed(name).unit)])
+
+
+def stop_units(systemd: Systemd, units: Sequence[str]) -> None:
+    """Stop units, which stay loaded; HostError with the problems of all that are not stopped."""
+    jobs = systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC) if units else {}
     problems = [
         Problem("stop a module", f"systemd ended the job with {job.result} {job.message}".rstrip(), job.unit)
         for job in jobs.values()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aurora.errors import HostError, Problem, Refused
+from aurora.errors import Problem, Refused
 from aurora.host.files import locked, remove_tree
 from aurora.host.snapshot import fill_from, free_bytes, take_copy
 from aurora.host.systemd import Systemd
@@ -17,11 +17,10 @@ from aurora.names import check_unit, safe_unit, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.plan.update import Transaction
 from aurora.quantity import format_size
+from aurora.runtime.control import stop_units
 from aurora.runtime.volumes import state_folder
 
 __all__ = ["check_room", "drop_state", "keep_state", "put_state_back"]
-
-STOP_DEADLINE_SEC = 60.0
 
 
 def check_room(paths: Paths, modules: Iterable[str]) -> None:
@@ -83,12 +82,5 @@ def _sweep(paths: Paths, *, keep: str) -> None:
 
 
 def _stop(systemd: Systemd, modules: Iterable[str]) -> None:
-    units = [name(module) for module in modules for name in (timer_name, unit_name, safe_unit, check_unit)]
-    jobs = systemd.stop(units, deadline_sec=STOP_DEADLINE_SEC) if units else {}
-    problems = [
-        Problem("stop a module", f"systemd ended the job with {job.result} {job.message}".rstrip(), job.unit)
-        for job in jobs.values()
-        if not job.ok
-    ]
-    if problems:
-        raise HostError.of(problems)
+    names = (timer_name, unit_name, safe_unit, check_unit)
+    stop_units(systemd, [name(module) for module in modules for name in names])
