@@ -1,6 +1,6 @@
 # Thin: each target is one or two commands that can be typed by hand. Needs root, Debian or alike, and 10 GB of disk.
 .DEFAULT_GOAL := help
-.PHONY: help demo test power-cuts autobahn lint deb repo bench bench-link shell vm clean
+.PHONY: help demo test power-cuts autobahn browsers lint deb repo bench bench-link bench-update shell vm clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -17,6 +17,9 @@ power-cuts:  ## The power cut at 300 random moments amid changes and updates (ho
 autobahn:  ## The Autobahn test suite's cases for WebSocket servers
 	tests/vm/all autobahn
 
+browsers:  ## AuroraLink from a web browser and from Node, in a virtual machine
+	tests/vm/all browsers
+
 lint:  ## Linters only
 	tests/vm/all lint
 
@@ -32,6 +35,9 @@ bench:  ## Comparisons with peers, as ratios
 
 bench-link:  ## AuroraLink against mosquitto, nats-server and redis-server, as ratios
 	tests/bench/link/run
+
+bench-update:  ## Updates of modules against a bare restart, dpkg-deb and plain dpkg, as ratios
+	tests/bench/update/run
 
 shell:  ## A root shell in a virtual machine with the package installed, which stays for the next time
 	tests/vm/run --keep --shell

@@ -24,6 +24,9 @@ The house, from the ground up. Imports only go down; rooms on one level do not s
 
 A value flows one way: bytes -> Manifest -> Plan -> properties -> systemd. All left of `host` is pure.
 Nothing here stays resident: a command acts and exits, systemd supervises.
+
+On a machine all of it runs from a slot (`runtime.core`): debian/aurora_launch.py finds the active one, debian/rollback
+takes a version back that did not stay. Both are outside of the slots, and need nothing of what is here.
 """
 
 __version__ = "0.1.0"

@@ -14,6 +14,11 @@ __all__ = ["Paths"]
 
 _RECORDS = "var/lib/aurora-core/records"
 _MODULES = "var/lib/aurora-core/modules"
+_DAMAGED = "var/lib/aurora-core/damaged"
+_CORE = "var/lib/aurora-core/core"
+_SHARED = "usr/share/aurora"
+_CODE = __file__.removesuffix("/aurora/paths.py")
+"""The folder that holds what runs here: a slot of the core, dpkg's, or a checkout."""
 
 
 class Paths:
@@ -44,6 +49,11 @@ class Paths:
 
         return Path(f"{self.prefix}/{location}")
 
+    def _own(self, name: str) -> Path:
+        """A folder that belongs to the code."""
+        in_slot = _CODE.startswith(f"{self.prefix}/{_CORE}/")
+        return self._at(f"{_CODE[len(self.prefix) + 1 :] if in_slot else _SHARED}/{name}")
+
     @property
     def root(self) -> Path:
         """What all is below."""
@@ -51,8 +61,11 @@ class Paths:
 
     @property
     def policies(self) -> Path:
-        """Policies and grants of the package; the owner's are in `owner_policies`."""
-        return self._at("usr/share/aurora/policies")
+        """Policies and grants of the package; the owner's are in `owner_policies`.
+
+        Code in a slot of the core goes by those that came with it.
+        """
+        return self._own("policies")
 
     @property
     def owner(self) -> Path:
@@ -95,6 +108,11 @@ class Paths:
         return self._at("usr/lib/aurora/modules")
 
     @property
+    def apt_archives(self) -> Path:
+        """Where apt keeps packages that it fetched, as long as its owner lets it."""
+        return self._at("var/cache/apt/archives")
+
+    @property
     def dpkg(self) -> Path:
         """What dpkg notes of all packages."""
         return self._at("var/lib/dpkg")
@@ -106,8 +124,8 @@ class Paths:
 
     @property
     def template(self) -> Path:
-        """The module that `auroractl new` copies."""
-        return self._at("usr/share/aurora/template")
+        """The module that `auroractl new` copies; where the policies are."""
+        return self._own("template")
 
     @property
     def state(self) -> Path:
@@ -121,7 +139,7 @@ class Paths:
 
     @property
     def modules(self) -> Path:
-        """Staged modules: NAME/a and NAME/b."""
+        """Staged modules: NAME/a and NAME/b, and beside each slot its inventory, NAME/a.list."""
         return self._at(_MODULES)
 
     @property
@@ -133,6 +151,66 @@ class Paths:
     def modules_text(self) -> str:
         """The path of `modules`, for the short verbs."""
         return f"{self.prefix}/{_MODULES}"
+
+    @property
+    def damaged_text(self) -> str:
+        """Which modules' slots were found damaged, and could not be mended: one file a module."""
+        return f"{self.prefix}/{_DAMAGED}"
+
+    @property
+    def package_code(self) -> Path:
+        """The core's own code as dpkg has it."""
+        return self._at("usr/lib/python3/dist-packages/aurora")
+
+    @property
+    def package_shared(self) -> Path:
+        """What dpkg has beside the code: policies, the template, examples."""
+        return self._at(_SHARED)
+
+    @property
+    def core(self) -> Path:
+        """The core's own code: slots a and b, `active` that points to one of them, and what is known of trials."""
+        return self._at(_CORE)
+
+    @property
+    def core_text(self) -> str:
+        """The path of `core`, for the short verbs."""
+        return f"{self.prefix}/{_CORE}"
+
+    @property
+    def core_active(self) -> Path:
+        """A link to the slot that runs, swapped by one rename: its name alone. debian/rollback swaps it back."""
+        return self.core / "active"
+
+    @property
+    def core_wanted(self) -> Path:
+        """The version that dpkg has and that is not active yet, as dpkg calls it; there while that is so."""
+        return self.core / "wanted"
+
+    @property
+    def core_again(self) -> Path:
+        """The digest of a version that its owner has tried again though it did not stay; there until it is tried."""
+        return self.core / "again"
+
+    @property
+    def core_trial(self) -> Path:
+        """The trial of a version that has not ended; debian/rollback writes it, too."""
+        return self.core / "trial.json"
+
+    @property
+    def core_ended(self) -> Path:
+        """Trials that have ended: one file each."""
+        return self.core / "ended"
+
+    @property
+    def core_lock(self) -> Path:
+        """Held while slots of the core or its trial are changed, by debian/rollback, too."""
+        return self.runtime / "core-lock"
+
+    @property
+    def boot_id(self) -> Path:
+        """The kernel's id of this boot."""
+        return self._at("proc/sys/kernel/random/boot_id")
 
     @property
     def accepted(self) -> Path:

@@ -46,7 +46,7 @@ IMPURE = frozenset(
     {"glob", "io", "logging", "os", "random", "secrets", "shutil", "signal", "socket", "subprocess", "sys", "tempfile",
      "threading", "time"}
 )  # fmt: skip
-ONLY_HOST = frozenset({"pystemd", "pyroute2", "subprocess", "ctypes"})
+ONLY_HOST = frozenset({"PyKCS11", "pystemd", "pyroute2", "subprocess", "ctypes"})
 
 LAZY = {
     ("aurora/cli/gate.py", "aurora.cli.admission"): "most of what apt installs is not ours",
@@ -55,6 +55,7 @@ LAZY = {
     ("aurora/link/writer.py", "aurora.link.ledger"): "most hubs keep nothing, and SQLite takes a megabyte",
     ("aurora/cli/credential.py", "getpass"): "only to ask somebody for a secret",
     ("aurora/cli/install.py", "aurora.cli.sign"): "the cryptography library costs more than a start of Python",
+    ("aurora/cli/key.py", "aurora.update.tokens"): "most keys are in files, and it loads PyKCS11",
     ("aurora/cli/key.py", "getpass"): "only to ask somebody for a secret",
     ("aurora/cli/main.py", "aurora.cli.parser"): "argparse costs half a Python start-up",
     ("aurora/cli/main.py", "json"): "short verbs do without",
@@ -66,6 +67,8 @@ LAZY = {
     ("aurora/runtime/folders.py", "aurora.host.exposure"): "only where a score is asked for: it costs a process",
     ("aurora/runtime/folders.py", "aurora.host.netlink"): "pyroute2 costs nine starts of Python",
     ("aurora/cli/render.py", "unicodedata"): "only for text beyond ASCII",
+    ("aurora/cli/sign.py", "aurora.update.tokens"): "most keys are in files, and it loads PyKCS11",
+    ("aurora/cli/sources.py", "aurora.cli.sign"): "the cryptography library costs more than a start of Python",
     ("aurora/cli/status.py", "aurora.host.journal"): "only the full view reads the journal, which costs a process",
     ("aurora/link/gates.py", "aurora.link"): "a hub without the reader of the owner's file is smaller",
     ("aurora/link/ways.py", "aurora.link"): "the owner's file is read only where a web page comes",
@@ -74,7 +77,7 @@ LAZY = {
 """Imports inside functions, each with its reason. One that is gone from the code has to go from here."""
 EXITS = {("aurora/host/inside.py", "os._exit"): "a forked child that cannot become its program ends there"}
 """Ends of a process that are no main's."""
-DYNAMIC = {"aurora/cli/main.py"}
+DYNAMIC = {"aurora/cli/main.py", "aurora/cli/slots.py"}
 """Files that import by a name they hold as data: the code of a verb."""
 
 MUTABLE = {("aurora/host/fake.py", "_Unit"): "a unit's state changes"}

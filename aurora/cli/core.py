@@ -12,8 +12,12 @@ from aurora.host.dbus import connect
 from aurora.paths import Paths
 from aurora.runtime.apply import Applied
 from aurora.runtime.apply import apply as make_equal
+from aurora.runtime.repair import Mended
 
-__all__ = ["apply", "take_in"]
+__all__ = ["apply", "take_in", "told_mended"]
+
+MENDED_SHOWN_MAX = 20
+"""More files of one slot are counted and not named; --json has them all."""
 
 
 def apply(arguments: SimpleNamespace) -> int:
@@ -46,6 +50,10 @@ def _report(done: Applied, *, as_json: bool) -> int:
                 "waiting": list(done.waiting),
                 "opens_sec": done.opens_sec,
                 "resumed": ended,
+                "mended": [
+                    {"module": module, "slot": slot.slot, "paths": [path for path, _ in slot.mended]}
+                    for module, slot in done.mended
+                ],
                 "steps": [
                     {"action": one.step.action, "module": one.step.module, "ok": one.problem is None}
                     for one in done.outcomes
@@ -54,8 +62,24 @@ def _report(done: Applied, *, as_json: bool) -> int:
                 "warnings": [problem.to_json() for problem in done.warnings],
             }
         )
+    _tell(done)
+    # In the journal a problem is an error, and a warning one (sd-daemon(3)); a terminal needs no telling.
+    in_journal = "JOURNAL_STREAM" in os.environ
+    said = [("<3>", f"auroractl: {problem}") for problem in problems]
+    said += [("<4>", f"auroractl: warning: {problem.why}, at {problem.where}") for problem in done.warnings]
+    for prefix, text in said:
+        for line in text.splitlines():
+            render.tell((prefix if in_journal else "") + line)
+    return os.EX_SOFTWARE if problems else 0
+
+
+def _tell(done: Applied) -> None:
+    """What was done, for a reader."""
     for name in done.staged:
         render.tell(f"{name} was taken in from its package")
+    for module, slot in done.mended:
+        told_mended(module, slot)
+    resumed = done.resumed
     if resumed is not None:
         render.tell(f"an interrupted update of {', '.join(resumed.modules)} was ended: {resumed.end}")
     for name in done.withheld:
@@ -68,11 +92,11 @@ def _report(done: Applied, *, as_json: bool) -> int:
     for one in done.outcomes:
         if one.problem is None:
             render.tell(f"{one.step.module}: {one.step.action} done")
-    # In the journal a problem is an error, and a warning one (sd-daemon(3)); a terminal needs no telling.
-    in_journal = "JOURNAL_STREAM" in os.environ
-    said = [("<3>", f"auroractl: {problem}") for problem in problems]
-    said += [("<4>", f"auroractl: warning: {problem.why}, at {problem.where}") for problem in done.warnings]
-    for prefix, text in said:
-        for line in text.splitlines():
-            render.tell((prefix if in_journal else "") + line)
-    return os.EX_SOFTWARE if problems else 0
+
+
+def told_mended(name: str, one: Mended) -> None:
+    """Say what of a slot was damaged and is mended."""
+    for path, source in one.mended[:MENDED_SHOWN_MAX]:
+        render.tell(f"{name}, slot {one.slot}: {path or 'the slot itself'} was damaged, and is mended: {source}")
+    if len(one.mended) > MENDED_SHOWN_MAX:
+        render.tell(f"{name}, slot {one.slot}: and {len(one.mended) - MENDED_SHOWN_MAX} files more")

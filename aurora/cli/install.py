@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from aurora.cli import render
 from aurora.cli.control import report
 from aurora.cli.core import take_in
+from aurora.cli.repair import mend_installed
 from aurora.errors import HostError, InputError, Problem
 from aurora.host.caller import require_root
 from aurora.host.dbus import connect
@@ -48,17 +49,19 @@ def install(arguments: SimpleNamespace) -> int:
 
 def _install_package(deb: Path, *, start: bool) -> int:
     """Through apt, which keeps the record of packages and whose trigger makes core take the module in."""
-    with held(deb) as copy:  # what is installed is what was checked, whoever may write the file
-        with unpacked(copy, shown=str(deb)) as folder:
-            name = read_module(folder, shown=str(deb)).name
-            if name != folder.name:
-                problem = Problem("install the package", f"its manifest names {name}, not {folder.name}", str(deb))
-                raise InputError.of([problem])
-            check_signatures(Paths(), copy, folder, str(deb))
-            before = read_record(Paths(), name)
-            if before is not None and before.installed:
-                allow_version(Paths(), name, folder)  # that it was refused before does not bind its owner
+    # What is installed is what was checked, whoever may write the file.
+    with held(deb) as copy, unpacked(copy, shown=str(deb)) as folder:
+        name = read_module(folder, shown=str(deb)).name
+        if name != folder.name:
+            problem = Problem("install the package", f"its manifest names {name}, not {folder.name}", str(deb))
+            raise InputError.of([problem])
+        check_signatures(Paths(), copy, folder, str(deb))
+        before = read_record(Paths(), name)
+        if before is not None and before.installed:
+            allow_version(Paths(), name, folder)  # that it was refused before does not bind its owner
         through_apt([str(copy)])
+        if before is not None and before.installed and before == read_record(Paths(), name):
+            mend_installed(Paths(), name, folder, str(deb))
     if name in waiting(Paths())[0]:
         take_in([name], as_json=False)  # their owner is here and wants it now
     require(Paths(), name)
@@ -69,18 +72,20 @@ def _install_package(deb: Path, *, start: bool) -> int:
     return 0
 
 
-def check_signatures(paths: Paths, copy: Path, folder: Path | None, shown: str) -> None:
+def check_signatures(paths: Paths, copy: Path, folder: Path | None, shown: str) -> tuple[str, ...]:
     """What the owner wants to know of a package's signatures, before anything of it is installed.
 
     `copy` is the package and `folder` the module that is unpacked of it, None for the core's own package; nobody can
-    change either. Refused when signatures are required and it is not accepted.
+    change either. Refused when signatures are required and it is not accepted. The names of the keys for whose
+    signatures it is; none where it is not, or the owner wants to know nothing.
     """
     mode = owner_settings(paths).signatures
-    if mode != SIGNATURES_OFF:
-        # The cryptography library costs more than a start of Python.
-        from aurora.cli.sign import admit  # noqa: PLC0415  # see above
+    if mode == SIGNATURES_OFF:
+        return ()
+    # The cryptography library costs more than a start of Python.
+    from aurora.cli.sign import admit  # noqa: PLC0415  # see above
 
-        admit(paths, copy, folder, mode=mode, shown=shown)
+    return admit(paths, copy, folder, mode=mode, shown=shown)
 
 
 def through_apt(packages: Sequence[str]) -> None:

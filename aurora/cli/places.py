@@ -38,7 +38,8 @@ FILES: tuple[tuple[str, str], ...] = (
     (
         "owner_keyring",
         "NAME.toml is a key that may sign packages: name, public, roles, and where they are given valid_from,"
-        " valid_until and revoked, days such as 2027-11-30. Only root may write there.",
+        " valid_until and revoked, days such as 2027-11-30. public is 64 hexadecimal digits for Ed25519, and for"
+        " another kind begins with its name: ecdsa-p256:02... Only root may write there.",
     ),
     (
         "owner_trust",
@@ -57,6 +58,12 @@ FILES: tuple[tuple[str, str], ...] = (
         "Which package of each module was accepted last, by whom, until when it may be taken in, and the lowest version"
         " to go back to. It goes when the module is purged.",
     ),
+    (
+        "core",
+        "The core's own code in two slots: active leads to the one that runs. What dpkg has unpacked is staged in the"
+        " other one, tried by aurora-core-trial.service, and confirmed or taken back by aurora-core-rollback.service."
+        " Without it dpkg's own copy runs.",
+    ),
     ("incidents", "The last failures of each module, with their last log lines; for those who may read the journal."),
     ("cache", "Compiled AppArmor profiles."),
     ("link_socket", "Where AuroraLink listens; auroralink(7)."),
@@ -68,8 +75,8 @@ LINK_ABOUT = (
     "Modules of this machine and its people talk through a hub at /run/aurora/link.sock, a unix stream socket, a line"
     " of JSON for each message. systemd holds the socket; aurora-link.service starts with the first client and ends"
     " half a minute after the last one. What is kept for later subscribers is kept as long as the hub runs. An upgrade"
-    " of AuroraOS Core leaves a hub that runs as it is; systemctl restart aurora-link.service brings the new one, and"
-    " ends all connections. To stop aurora-link.socket stops all modules that have a [link] table.",
+    " of AuroraOS Core and systemctl restart aurora-link.service bring a new one, to which all connections go over."
+    " To stop aurora-link.socket stops all modules that have a [link] table.",
     "The same hub is at ws://127.0.0.1:9801 and ws://[::1]:9801 by WebSocket (RFC 6455), without compression: each text"
     " message is one message, without line breaks within. Binary ones end the connection (close code 1003), as do those"
     " that are no UTF-8 (1007) or too long (1009); before a connection is ended for another reason (1008) an error"
@@ -88,6 +95,9 @@ LINK_ABOUT = (
     "By WebSocket the kernel says in which unit a socket was made, and whose it is. So a program that makes a socket as"
     " root and hands it on, or goes on as somebody else, hands on root's rights on the hub with it. Members of the"
     " group aurora are those that the user database names when the connection is made.",
+    "While an update restarts a module, one of root's clients is subscribed to the patterns of its manifest, and"
+    " counts what it misses. auroractl(1) says at update apply what counts as lost. A module to which nothing may be"
+    " lost reads durable topics by a cursor.",
 )
 """Paragraphs on AuroraLink."""
 

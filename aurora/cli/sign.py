@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from aurora.cli import render
-from aurora.cli.key import asked, day_or_none, own_folder
-from aurora.errors import InputError, NotFound, Problem, Refused, UsageError
+from aurora.cli.key import asked, asked_pin, day_or_none, own_folder, tell_of_token
+from aurora.errors import AuroraError, InputError, NotFound, Problem, Refused, UsageError
 from aurora.names import is_module_name, package_name
 from aurora.paths import Paths
 from aurora.policy import SIGNATURES_REQUIRED
@@ -18,13 +18,15 @@ from aurora.runtime.folders import folder_digest
 from aurora.update.keys import BrokenKey, PrivateKey, WrongPassphrase, is_sealed, is_signed, read_private
 from aurora.update.keys import sign as sign_bytes
 from aurora.update.keystore import own_keys, read_own, trusted
-from aurora.update.signature import Signature, Statement, statement_bytes, statement_fault
+from aurora.update.kinds import brief
+from aurora.update.signature import Signature, Statement, signed_bytes, statement_fault
 from aurora.update.signed import Signed, installed_version, read_signed, write_signed
+from aurora.update.tokenfile import is_token_file, parse_token_file
 from aurora.update.trust import Known, Signer, Verdict, judge
 from aurora.update.unpack import held
 from aurora.update.versions import is_older
 
-__all__ = ["admit", "sign", "verify"]
+__all__ = ["admit", "sign", "signers_of", "verify"]
 
 _PACKAGE_OF_MODULE = package_name("")
 
@@ -41,16 +43,15 @@ def sign(arguments: SimpleNamespace) -> int:
         signed = read_signed(copy, shown=str(deb))
         _check_whole(signed, deb)
         statement, kept = _statement(signed, expires, arguments.lowest, deb)
-        private = _private(arguments.key)
-        mine = Signature(statement, private.key, sign_bytes(private, statement_bytes(statement)))
-        write_signed(copy, target, [*(one for one in kept if one.key != private.key), mine])
+        mine = _signed(statement, arguments.key)
+        write_signed(copy, target, [*(one for one in kept if one.key != mine.key), mine])
     gone = len(signed.signatures) - len(kept)
     if gone:
         render.tell(f"{gone} older signatures were over another statement, and are gone")
-    count = len({private.key, *(one.key for one in kept)})
+    count = len({mine.key, *(one.key for one in kept)})
     facts = statement.facts
     render.tell(
-        f"signed {facts.package} {facts.version} ({facts.architecture}) by {private.key[:16]}…: to be installed until"
+        f"signed {facts.package} {facts.version} ({facts.architecture}) by {brief(mine.key)}: to be installed until"
         f" {statement.expires}, and not to be followed by versions below {statement.lowest};"
         f" {count} signature{'s are' if count > 1 else ' is'} in it"
     )
@@ -60,9 +61,9 @@ def sign(arguments: SimpleNamespace) -> int:
 def _check_whole(signed: Signed, deb: Path) -> None:
     """That nobody signs beside a signature that is damaged, or was made for another package."""
     for one in signed.signatures:
-        good = is_signed(one.key, statement_bytes(one.statement), one.signature)
+        good = is_signed(one.key, signed_bytes(one.statement, one.key), one.signature)
         if not good or one.statement.facts != signed.facts:
-            why = f"the signature of {one.key[:16]}… in it is damaged, or was made for another package"
+            why = f"the signature of {brief(one.key)} in it is damaged, or was made for another package"
             raise InputError("sign the package", why, where=str(deb), remedy="the package as its maker gave it")
 
 
@@ -87,8 +88,23 @@ def _year_later(day: date) -> date:
     return date(day.year + 1, day.month, min(day.day, 28) if day.month == 2 else day.day)
 
 
-def _private(name: str | None) -> PrivateKey:
-    """The signer's key, its passphrase asked for where it has one."""
+def _signed(statement: Statement, name: str | None) -> Signature:
+    """The statement signed by the signer's key, its passphrase or its token's PIN asked for where it has one."""
+    file, data = _own_key(name)
+    if not is_token_file(data):
+        private = _private(file, data)
+        return Signature(statement, private.key, sign_bytes(private, signed_bytes(statement, private.key)))
+    # Loads the library that knows tokens, if it is there; most keys are in files.
+    from aurora.update.tokens import sign_in_token  # noqa: PLC0415  # see above
+
+    public, uri = parse_token_file(data)
+    made, key = sign_in_token(public, uri, signed_bytes(statement, public), asked_pin)
+    tell_of_token(key)
+    return Signature(statement, public, made)
+
+
+def _own_key(name: str | None) -> tuple[Path, bytes]:
+    """The file of the signer's key, and what is in it."""
     what = "sign the package"
     if name is None:
         own, _ = own_keys(own_folder())
@@ -97,7 +113,11 @@ def _private(name: str | None) -> PrivateKey:
             raise NotFound(what, f"you have {len(own)} keys", where=str(own_folder()),
                            remedy=f"--key with one of {known}" if known else "auroractl key new first")  # fmt: skip
         name = own[0].name
-    file, data = read_own(own_folder(), name)
+    return read_own(own_folder(), name)
+
+
+def _private(file: Path, data: bytes) -> PrivateKey:
+    what = "sign the package"
     remedy = "a terminal, or a key that was made with --no-passphrase"
     passphrase = asked(f"passphrase of {file}: ", what, remedy).encode(errors="surrogateescape") if (
         is_sealed(data)) else None  # fmt: skip
@@ -172,12 +192,27 @@ def _counting(verdict: Verdict) -> list[Signer]:
     return [one for one in verdict.signers if not one.fault]
 
 
-def admit(paths: Paths, deb: Path, folder: Path | None, *, mode: str, shown: str) -> None:
+def _names(verdict: Verdict) -> tuple[str, ...]:
+    return tuple(one.name for one in _counting(verdict))
+
+
+def signers_of(paths: Paths, deb: Path) -> tuple[str, ...]:
+    """The names of the keys for whose signatures a package would be accepted, where nobody asks for any; none where it
+    would not be, for whatever reason.
+    """
+    try:
+        verdict = _judged(paths, read_signed(deb))
+    except AuroraError:
+        return ()
+    return _names(verdict) if verdict.accepted else ()
+
+
+def admit(paths: Paths, deb: Path, folder: Path | None, *, mode: str, shown: str) -> tuple[str, ...]:
     """Judge a package that is to be installed; `folder` is the module unpacked of it, None for the core's own.
 
     Refused, with every reason, when signatures are required and it is not accepted; where the owner wants only to be
     warned, that is told. What is accepted of a module is noted, as its signatures do not reach dpkg:
-    `runtime.packages` compares.
+    `runtime.packages` compares. The names of the keys for whose signatures it is accepted; none where it is not.
     """
     signed = read_signed(deb, shown=shown)
     verdict = _judged(paths, signed)
@@ -186,10 +221,11 @@ def admit(paths: Paths, deb: Path, folder: Path | None, *, mode: str, shown: str
             raise Refused.of(_problems(verdict, "install the package", shown))
         for reason in verdict.reasons:
             render.tell(f"auroractl: warning: {shown} would be refused were signatures required: {reason}")
-        return
+        return ()
     if folder is not None:
         _remember(paths, signed, verdict, folder)
     render.tell(f"{signed.facts.package} {signed.facts.version} is {_said(verdict)}")
+    return _names(verdict)
 
 
 def _remember(paths: Paths, signed: Signed, verdict: Verdict, folder: Path) -> None:
@@ -200,5 +236,5 @@ def _remember(paths: Paths, signed: Signed, verdict: Verdict, folder: Path) -> N
     lowest = statement.lowest
     if before is not None and is_older(lowest, before.lowest):
         lowest = before.lowest  # it only rises
-    names = tuple(one.name for one in _counting(verdict))
-    remember(paths, Accepted(module, signed.facts.version, lowest, statement.expires, folder_digest(folder), names))
+    digest = folder_digest(folder)
+    remember(paths, Accepted(module, signed.facts.version, lowest, statement.expires, digest, _names(verdict)))

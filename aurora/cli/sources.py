@@ -16,8 +16,9 @@ from aurora.host.process import run
 from aurora.manifest import MANIFEST_FILE, OLDER_FILE
 from aurora.names import CORE_PACKAGE, package_name
 from aurora.paths import Paths
+from aurora.policy import SIGNATURES_OFF
 from aurora.quantity import format_size
-from aurora.runtime.folders import read_module
+from aurora.runtime.folders import owner_settings, read_module
 from aurora.runtime.records import Origin, read_records
 from aurora.runtime.update import Source
 from aurora.update.offered import Offer, choose
@@ -60,8 +61,18 @@ def _judged(paths: Paths, opened: ExitStack, copy: Path, shown: str) -> Source:
     name = read_module(folder, shown=shown).name
     if name != folder.name:
         raise InputError.of([Problem("update from the package", f"its manifest names {name}", shown)])
-    check_signatures(paths, copy, folder, shown)
-    return Source(folder, shown, Origin.PACKAGE)
+    signed_by = check_signatures(paths, copy, folder, shown) or _signed_by(paths, copy)
+    return Source(folder, shown, Origin.PACKAGE, signed_by)
+
+
+def _signed_by(paths: Paths, copy: Path) -> tuple[str, ...]:
+    """Who has signed it, for the record, where the owner has keys and signatures are off."""
+    if owner_settings(paths).signatures != SIGNATURES_OFF or not any(paths.owner_keyring.glob("*.toml")):
+        return ()
+    # The cryptography library costs more than a start of Python.
+    from aurora.cli.sign import signers_of  # noqa: PLC0415  # see above
+
+    return signers_of(paths, copy)
 
 
 # Folders of packages, as a memory stick is

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from aurora.cli import render
+from aurora.cli.behind import tell_behind
 from aurora.paths import Paths
 from aurora.runtime.records import read_records, require
 from aurora.runtime.saferuns import SafeRun, read_safe_run
@@ -24,6 +25,7 @@ EXIT_DOWN = 3  # what systemctl status gives for a unit that is not running (LSB
 def status(arguments: SimpleNamespace) -> int:
     """`auroractl status [NAME]`."""
     paths = Paths()
+    tell_behind(paths)
     if arguments.name is not None:
         record = require(paths, arguments.name)
         return _one(read_status(paths, [record])[0], as_json=arguments.json)
@@ -43,7 +45,9 @@ def status(arguments: SimpleNamespace) -> int:
 
 def listing(arguments: SimpleNamespace) -> int:
     """`auroractl list`."""
-    records = [record for record in read_records(Paths()) if record.installed]
+    paths = Paths()
+    tell_behind(paths)
+    records = [record for record in read_records(paths) if record.installed]
     if arguments.json:
         keys = ("name", "version", "description", "enabled", "origin")
         render.dump([{key: getattr(record, key) for key in keys} for record in records])
@@ -73,6 +77,8 @@ def _colour(one: Status) -> str | None:
 def _notes(one: Status) -> list[str]:
     """What else is to be known; the next run of a schedule first."""
     notes = [f"not enforced: {', '.join(one.unenforced)}"] if one.unenforced else []
+    if one.damaged:
+        notes.insert(0, f"damaged on disk: {one.damaged}; auroractl update repair {one.name}")
     if one.next_sec > time.time():
         notes.insert(0, f"next run in {render.age(one.next_sec - int(time.time()))}")
     if one.outdated:

@@ -6,21 +6,27 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import ExitStack
+from operator import itemgetter
 from types import SimpleNamespace
 
 from aurora.cli import render
 from aurora.cli.core import apply, take_in
+from aurora.cli.core_update import document, history_document, history_row, lines, read_core
 from aurora.cli.install import through_apt
 from aurora.cli.sources import open_sources
 from aurora.cli.span import span
 from aurora.errors import AuroraError, Refused, UsageError
 from aurora.host.caller import end_by_interrupt, require_root
 from aurora.host.dbus import connect
+from aurora.link.client import ANSWER_SEC
+from aurora.link.client import connect as connect_link
+from aurora.link.witness import LinkWitness
 from aurora.paths import Paths
-from aurora.plan.update import End, Transaction
+from aurora.plan.update import End, Move, Transaction
 from aurora.quantity import format_duration, format_size
 from aurora.runtime import update as updating
 from aurora.runtime.folders import folder_digest, read_module
+from aurora.runtime.missed import durable_topics
 from aurora.runtime.packages import behind
 from aurora.runtime.records import Origin, Record, read_records, require
 from aurora.runtime.updates import Known, open_transaction, read_known, read_transactions
@@ -56,6 +62,7 @@ def update(arguments: SimpleNamespace) -> int:
             window_usec=window_usec,
             tell=render.tell,
             packages=lambda: _installed(packages),
+            witness=_witness(),
         )
     _follow_packages(one)
     if one is None:
@@ -64,6 +71,11 @@ def update(arguments: SimpleNamespace) -> int:
         render.tell("these versions are active already")
         return 0
     return _ended(one, as_json=arguments.json)
+
+
+def _witness() -> LinkWitness:
+    """Who counts what modules miss on AuroraLink."""
+    return LinkWitness(lambda: durable_topics(Paths()), lambda: connect_link(timeout_sec=ANSWER_SEC))
 
 
 def _take_in_waiting(arguments: SimpleNamespace) -> int:
@@ -106,7 +118,7 @@ def rollback(arguments: SimpleNamespace) -> int:
     """`auroractl update rollback NAME`."""
     require_root("roll back a module")
     end_by_interrupt()
-    one = updating.roll_back(Paths(), connect(), arguments.name, tell=render.tell)
+    one = updating.roll_back(Paths(), connect(), arguments.name, tell=render.tell, witness=_witness())
     _follow_packages(one)
     if one is None:
         render.tell(f"the command that tries {arguments.name} rolls it back")
@@ -161,13 +173,19 @@ def status(arguments: SimpleNamespace) -> int:
     one = open_transaction(paths)
     rows = [(record, read_known(paths, record.name), _package_version(paths, record)) for record in records]
     wait, opens_sec = _waiting(paths, records)
+    core = read_core(paths)
+    for problem in core.problems:
+        render.tell(f"auroractl: {problem}")
     if arguments.json:
         modules = [
             {**_known_document(record, known, package), "waits_until_sec": opens_sec if record.name in wait else None}
             for record, known, package in rows
         ]
-        render.dump({"open": None if one is None else _document(one), "modules": modules})
+        opened = None if one is None else _document(one)
+        render.dump({"open": opened, "modules": modules, "core": document(core)})
         return 0
+    for line in lines(core):
+        render.emit(line)
     if one is not None:
         render.emit(f"{', '.join(one.modules)}: {one.state} since {_when(one.begun_usec)}")
     if wait:
@@ -228,18 +246,24 @@ def history(arguments: SimpleNamespace) -> int:
     """`auroractl update history [NAME]`."""
     found, problems = read_transactions(Paths())
     rows = [one for one in found if not one.open and arguments.name in (None, *one.modules)]
+    core = read_core(Paths()).ended if arguments.name is None else []
     if arguments.json:
-        render.dump([_document(one) for one in rows])
-    elif not rows:
+        by_time = [(one.begun_usec, _document(one)) for one in rows]
+        by_time += [(one.begun_sec * 1_000_000, history_document(one)) for one in core]
+        render.dump([row for _, row in sorted(by_time, key=itemgetter(0))])
+    elif not rows and not core:
         render.tell("nothing was updated")
     else:
-        render.emit(render.table(_HEAD, [row for one in rows for row in _rows(one)], columns=render.width()))
+        shown = [(one.begun_usec, row) for one in rows for row in _rows(one)]
+        shown += [(one.begun_sec * 1_000_000, history_row(one)) for one in core]
+        in_order = [row for _, row in sorted(shown, key=itemgetter(0))]
+        render.emit(render.table(_HEAD, in_order, columns=render.width(), spare=("SIGNED BY", "WRITTEN")))
     for problem in problems:
         render.tell(f"auroractl: {problem}")
     return 0
 
 
-_HEAD = ("WHEN", "MODULE", "FROM", "TO", "DOWN", "WRITTEN", "ENDED")
+_HEAD = ("WHEN", "MODULE", "FROM", "TO", "DOWN", "LOST", "WRITTEN", "SIGNED BY", "ENDED")
 
 
 def _rows(one: Transaction) -> list[tuple[str, ...]]:
@@ -250,11 +274,19 @@ def _rows(one: Transaction) -> list[tuple[str, ...]]:
             move.before.version,
             move.after.version,
             f"{one.down_usec // 1000}ms" if move.up else "-",
+            _lost(move),
             format_size(move.written_bytes, exact=False),
+            ", ".join(move.signed_by) or "-",
             one.end + (f": {one.why.splitlines()[0]}" if one.why else ""),
         )
         for move in one.moves
     ]
+
+
+def _lost(move: Move) -> str:
+    if not move.up:
+        return "-"
+    return "unknown" if move.messages_lost is None else str(move.messages_lost)
 
 
 def _when(usec: int) -> str:
@@ -279,6 +311,8 @@ def _document(one: Transaction) -> dict[str, object]:
                 "to": move.after.version,
                 "written_bytes": move.written_bytes,
                 "permissions": list(move.permissions),
+                "signed_by": list(move.signed_by),
+                "messages_lost": move.messages_lost,
                 "was_up": move.up,
             }
             for move in one.moves
@@ -295,14 +329,22 @@ def _report(one: Transaction, *, as_json: bool) -> None:
     if as_json:
         render.dump(_document(one))
     for move in one.moves:
+        lost = f", {_lost_words(move.messages_lost)}" if move.up else ""
         if one.end is End.UPDATED:
             looked = f", looked at for {format_duration(one.window_usec)}" if move.up and one.window_usec else ""
             down = f", down for {one.down_usec // 1000} ms" if move.up else ", which is down"
+            signed = f", signed by {', '.join(move.signed_by)}" if move.signed_by else ""
             render.tell(
-                f"{move.module} {move.before.version} is now {move.after.version}{down}{looked},"
-                f" {format_size(move.written_bytes, exact=False)} written"
+                f"{move.module} {move.before.version} is now {move.after.version}{down}{lost}{looked},"
+                f" {format_size(move.written_bytes, exact=False)} written{signed}"
             )
         else:
-            render.tell(f"{move.module} is {move.before.version} as before: {move.after.version} was {one.end}")
+            render.tell(f"{move.module} is {move.before.version} as before: {move.after.version} was {one.end}{lost}")
     if one.why:
         render.tell(f"why: {one.why}")
+
+
+def _lost_words(count: int | None) -> str:
+    if count is None:
+        return "messages lost unknown"
+    return f"{count or 'no'} message{'' if count in (0, 1) else 's'} lost"

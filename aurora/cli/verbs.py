@@ -309,6 +309,16 @@ INTERNAL: tuple[Verb, ...] = (
         "aurora.cli.gate:gate", (),
     ),
     Verb(
+        "core-stage", "core", "make the core that dpkg has the active one",
+        "What units/aurora-core-trial.service runs first.", "aurora.cli.slots:stage", (),
+    ),
+    Verb(
+        "core-check", "core", "look at the core that is tried", "What it runs then.", "aurora.cli.slots:check", (),
+    ),
+    Verb(
+        "core-confirm", "core", "keep the core that is tried", "What it runs last.", "aurora.cli.slots:confirm", (),
+    ),
+    Verb(
         "hold-ports", "core", "hold a module to its ports", "What units/aurora-ports@.service runs.",
         "aurora.cli.ports:hold_ports", (MODULE,),
     ),

@@ -15,7 +15,8 @@ SIGNING: tuple[Verb, ...] = (
         " all that is in the package, its name, version and architecture, the last day on which it may be installed,"
         " and the lowest version that may be gone back to once it was. A second signer signs what the first one did,"
         " and --expires and --lowest are then not given; given otherwise, they make a new statement, and the older"
-        " signatures are taken away. The passphrase is asked on the terminal.",
+        " signatures are taken away. The passphrase, or the PIN of the token that the key is in, is asked on the"
+        " terminal; a PIN is given to the token once, and a wrong one not tried again.",
         "aurora.cli.sign:sign",
         (
             _DEB,
@@ -41,20 +42,30 @@ SIGNING: tuple[Verb, ...] = (
         "key new", "sign", "make a key to sign with",
         "Makes an Ed25519 key: the private one in NAME.key, which only you can read, sealed by a passphrase that is"
         " asked twice, and the public one in NAME.toml, which is for those who are to trust it. Both are put into"
-        " ~/.config/aurora/keys. A passphrase that is lost cannot be had back.",
+        " ~/.config/aurora/keys. A passphrase that is lost cannot be had back. With --in pkcs11:token=LABEL the key is"
+        " made in a token, which is a smart card, a security key, or a TPM (libtpm2-pkcs11-1), and never leaves it:"
+        " NAME.key then says where it is (RFC 7512). The token's PIN is asked on the terminal, or read from the file"
+        " that pin-source=file:/PATH in the URI names, which only you may read. Without module-path=/PATH of the"
+        " token's library, p11-kit's settings say which libraries are asked. Needs python3-pykcs11, and p11-kit-modules"
+        " where no library is named.",
         "aurora.cli.key:new",
         (
             Argument("name", "the key's name", Takes.TEXT),
-            Argument("folder", "put both files into this folder", Takes.FOLDER, ("--in",)),
+            Argument("folder", "put both files into this folder; or, with pkcs11:, make the key in that token",
+                     Takes.FOLDER, ("--in",)),
             Argument("no_passphrase", "do not seal it: who can read the file can sign", Takes.NOTHING,
                      ("--no-passphrase",)),
+            Argument("kind", "of a key in a token; the first that the token can do, if not given", Takes.CHOICE,
+                     ("--kind",), choices=("ed25519", "ecdsa-p256")),
+            Argument("existing", "make no key, but use the one that the URI names and that is there", Takes.NOTHING,
+                     ("--existing",)),
         ),
         "auroractl key new release",
     ),
     Verb(
         "key list", "sign", "the keys that are trusted, and your own",
         "One line for each key of /etc/aurora/keyring, with its roles and whether it counts today, and one for each"
-        " private key of yours.",
+        " private key of yours: its file, or the URI of the token that it is in.",
         "aurora.cli.key:listing", (JSON,), "auroractl key list",
     ),
     Verb(

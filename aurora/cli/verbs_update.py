@@ -20,7 +20,17 @@ UPDATE: tuple[Verb, ...] = (
         " is; cut off, it is gone on with, by the same command later as well, where its server says that it is still"
         " the same. Modules that are down are neither started nor looked at. What a version has written into its"
         " directories stays: where that is more than the disk budget of the version before, that one does not come"
-        " up again, which is told. Exit"
+        " up again, which is told. Told in the end, and"
+        " kept (update history), are downtime, bytes written, the names of the keys for whose signatures a package was"
+        " accepted, and messages lost: what is published on AuroraLink under the subscribe patterns of a module from"
+        " just before it is stopped until it and those updated with it are up again (or the update is over), in going"
+        " back as well. One of root's subscribers counts them, for which no publisher waits, and which starts the hub"
+        " where that does not run. Not lost are durable messages, as their publisher's manifest says, for a module that"
+        " had a cursor for them; the newest value that is retained, which it is given when it subscribes; what it sends"
+        " itself; and topics below $. One that says that it is ready once it has subscribed misses at most as many, as"
+        " it may have read what came when it was being stopped, or was about to be up. Where they could not be counted"
+        " from beginning to end (the hub could not be reached or went away, more than 1M or 16384 messages waited for"
+        " the one who counts, or the update was interrupted), it is unknown, and never said to be none. Exit"
         " status 70 when the new versions are not active at the end. /etc/aurora/core.toml may have windows, such as"
         ' [update] windows = ["Mon..Fri 02:00-04:00", "Sat 22:00-02:00"], by the clock as it shows the time there: an'
         " hour that it shows twice is open twice, and one that it leaves out is not. Outside of them this takes --now;"
@@ -40,15 +50,16 @@ UPDATE: tuple[Verb, ...] = (
         "update status", "have", "what is being tried, refused or held",
         "Shows an update that has not ended, what waits for a window of its owner's and until when, and for each module"
         " its active version, the version of its package where that is another one, the version to go back to, and what"
-        " is refused or held.",
+        " is refused or held. Where another version of aurora-core runs than dpkg has, which one and why comes first.",
         "aurora.cli.update:status",
         (Argument("name", "show only this module", Takes.MODULE, optional=True), JSON),
         "auroractl update status",
     ),
     Verb(
         "update history", "have", "updates and how they ended",
-        "The last 50 updates, oldest first: when, from and to which version, how it ended and why, downtime, bytes"
-        " written, and what the new version may newly do.",
+        "The last 50 updates, oldest first: when, from and to which version, how it ended and why, downtime,"
+        " messages lost (auroractl update apply), bytes written, whose signatures the package was accepted for, and"
+        " with --json what the new version may newly do.",
         "aurora.cli.update:history",
         (Argument("name", "show only those of this module", Takes.MODULE, optional=True), JSON),
         "auroractl update history hello",
@@ -57,7 +68,8 @@ UPDATE: tuple[Verb, ...] = (
         "update rollback", "have", "go back to the version of a module before",
         "Ends a trial by going back; or, after an update was confirmed, makes the version before it active again in the"
         " same way, looked at as long. The version that is left is not tried again by itself. Exit status 70 when the"
-        " version before is not active at the end.",
+        " version before is not active at the end. Once another one has been tried in its slot, even one that did not"
+        " stay, there is no version before.",
         "aurora.cli.update:rollback", (MODULE, JSON), "sudo auroractl update rollback hello",
     ),
     Verb(
@@ -74,6 +86,41 @@ UPDATE: tuple[Verb, ...] = (
         "update unhold", "have", "let other versions of modules in again",
         "What a package brought meanwhile is taken in by the next auroractl apply.",
         "aurora.cli.update:unhold", (MODULES, JSON), "sudo auroractl update unhold hello",
+    ),
+    Verb(
+        "update core", "have", "try again the core that dpkg has",
+        "A version of aurora-core is tried when its package is configured; one that did not stay is not tried again by"
+        " itself. This tries it, and tells how that ended. Modules run on. Exit status 70 when that version is not in"
+        " use at the end.",
+        "aurora.cli.core_again:again", (JSON,), "sudo auroractl update core",
+    ),
+    Verb(
+        "update verify", "have", "whether modules are on disk as they were staged",
+        "Compares every name, kind, mode, length and byte of the active version, and of that to go back to, with what"
+        " was written down when it was staged; read from the disk, not from what memory keeps of it. Without names, of"
+        " all modules. (auroractl verify is about the signatures of packages.) Exit status 1 when something is damaged;"
+        " for root, auroractl status then says so as well.",
+        "aurora.cli.repair:verify",
+        (Argument("names", "the modules", Takes.MODULE, many=True, optional=True), JSON),
+        "auroractl update verify hello",
+    ),
+    Verb(
+        "update repair", "have", "mend files of modules that are damaged on disk",
+        "Takes each file that is not as it was staged from the first place that still holds its bytes, by the digest"
+        " that was written down then: the module's other slots, what dpkg has laid down of its package, what --from"
+        " names, and packages that apt has kept. What was not staged is removed, and what is right is not touched. A"
+        " power cut leaves each file as it was or mended. No module is restarted. Without names, of all modules. Exit"
+        " status 71 when something stays damaged, which is named. What is seen without reading everything (what is"
+        " missing, of another kind, mode or length, and any byte of manifest and programs) is mended in the same way by"
+        " every auroractl apply, so at each boot, before modules are started; a module whose manifest or program stays"
+        " damaged is not started.",
+        "aurora.cli.repair:repair_slots",
+        (
+            Argument("names", "the modules", Takes.MODULE, many=True, optional=True),
+            Argument("source", "a folder or a .deb that has them", Takes.SOURCE, ("--from",)),
+            JSON,
+        ),
+        "sudo auroractl update repair hello --from hello_1.2_all.deb",
     ),
 )  # fmt: skip
 """In the order of the help."""

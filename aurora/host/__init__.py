@@ -15,6 +15,10 @@ ports     ports that may be bound, as a program
 audit     the kernel's audit records as they come
 snapshot  copies of folders, and back
 volume    images of file systems       space     what is mounted, and what it holds
+staging   modules, copied into slots
+slots     slots of modules, looked into and mended through open folders
+bytecode  what Python compiles, beside its files
 dpkg      what dpkg says of a package   caller    who called us: root? and how it ends us
+token     keys in smart cards, security keys and TPMs (PyKCS11)
 download  a file from the web, going on where it was cut off
 """

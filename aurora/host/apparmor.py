@@ -11,7 +11,7 @@ from aurora.host.files import locked, write_atomic
 from aurora.host.process import run
 from aurora.paths import Paths
 
-__all__ = ["is_as_compiled", "load_profiles", "loaded_profiles", "unload_profiles"]
+__all__ = ["compile_profiles", "is_as_compiled", "load_profiles", "loaded_profiles", "unload_profiles"]
 
 _PARSER = "/usr/sbin/apparmor_parser"
 _KERNEL_LIST = "sys/kernel/security/apparmor/profiles"
@@ -42,14 +42,36 @@ def load_profiles(paths: Paths, texts: Mapping[str, str]) -> None:
             _load(paths, wanted, lock)
 
 
+def compile_profiles(paths: Paths, texts: Mapping[str, str]) -> None:
+    """Compile profiles (name -> text) while others of these names are in use, so that loading them takes no time.
+
+    HostError when the parser refuses one. What the kernel holds stays. Until they are loaded `is_as_compiled` says no.
+    """
+    with locked(paths.profiles_lock) as lock:
+        wanted = {name: text for name, text in texts.items() if not _is_compiled(paths, name, text)}
+        if wanted and loaded_profiles(paths):
+            sources = [str(_source(paths, name, text)) for name, text in wanted.items()]
+            run([*_parse(paths), "--skip-kernel-load", *sources], keeps=[lock])
+
+
+def _is_compiled(paths: Paths, name: str, text: str) -> bool:
+    return _content(paths.profile_sources / name) == text and any((paths.cache / "apparmor").glob(f"*/{name}"))
+
+
+def _parse(paths: Paths) -> list[str]:
+    cache = paths.cache / "apparmor"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError("make a folder", str(error), where=str(cache)) from error
+    return [_PARSER, "--replace", "--write-cache", f"--cache-loc={cache}"]
+
+
 def _load(paths: Paths, wanted: Mapping[str, str], lock: int) -> None:
     sources = [_source(paths, name, text) for name, text in wanted.items()]
-    cache = paths.cache / "apparmor"
-    cache.mkdir(parents=True, exist_ok=True)
     for name in wanted:
         (paths.profiles / name).unlink(missing_ok=True)  # which one the kernel has is not known until the parser ends
-    parse = [_PARSER, "--replace", "--write-cache", f"--cache-loc={cache}"]
-    run([*parse, *(str(source) for source in sources)], keeps=[lock])
+    run([*_parse(paths), *(str(source) for source in sources)], keeps=[lock])
     for name, text in wanted.items():
         write_atomic(paths.profiles / name, text.encode(), durable=False)
 

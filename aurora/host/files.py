@@ -6,19 +6,20 @@ import fcntl
 import grp
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from aurora.errors import AuroraError, Denied, HostError, InputError, Problem, Refused
+from aurora.errors import Denied, HostError, InputError, Problem, Refused
 
 __all__ = [
+    "COPY_CHUNK_BYTES",
     "FOLDER_MAX_BYTES",
     "FOLDER_MAX_DEPTH",
     "FOLDER_MAX_ENTRIES",
+    "NEVER_STAGED",
     "Entry",
-    "copy_folder",
     "folder_entries",
     "locked",
     "ownership_problem",
@@ -37,6 +38,8 @@ FOLDER_MAX_BYTES = 1 << 30
 FOLDER_MAX_DEPTH = 32
 """A module with folders nested deeper is refused."""
 COPY_CHUNK_BYTES = 1 << 20
+NEVER_STAGED = ("__pycache__", ".git")
+"""Folders of these names are no part of a module."""
 
 
 class Entry(NamedTuple):
@@ -50,12 +53,15 @@ class Entry(NamedTuple):
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable (fsync(2) on a directory)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make the names in `folder` durable (fsync(2) on a directory); HostError when that fails, as on a full disk."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise HostError("make the names in a folder durable", str(error), where=str(folder)) from error
 
 
 def write_atomic(
@@ -195,7 +201,7 @@ def _walk(
         if len(entries) >= FOLDER_MAX_ENTRIES:
             refuse(str(folder), f"it holds more than {FOLDER_MAX_ENTRIES} files and folders", "")
             return
-        if found.name in ("__pycache__", ".git"):
+        if found.name in NEVER_STAGED:
             continue
         path = f"{prefix}{found.name}"
         if not found.name.isprintable() or "\\" in found.name:
@@ -213,104 +219,6 @@ def _walk(
             refuse(found.path, "it is a hard link: what it holds has another name elsewhere", "a file of its own")
         else:
             entries.append(Entry(path, False, info.st_size, bool(info.st_mode & 0o111)))
-
-
-def copy_folder(source: Path, target: Path, *, check: Callable[[Path], object] | None = None) -> None:
-    """Copy a module to `target`, owned by the caller, read-only for everyone else, and durable; replaces `target`.
-
-    What `folder_entries` refuses is refused before a byte is written. Until the copy is whole and `check` has nothing
-    against it nobody else can look into it: one who swaps the folder for another while root copies does not get to
-    read that one. When `check` raises, or the copy fails, nothing is left of it.
-    """
-    entries = folder_entries(source)
-    remove_tree(target)
-    try:
-        _fill(source, target, entries)
-        if check is not None:
-            check(target)
-        _publish(target, entries)
-    except PermissionError as error:
-        remove_tree(target)
-        raise Denied("stage the module", str(error), where=str(target), remedy="sudo") from error
-    except OSError as error:
-        remove_tree(target)
-        raise HostError("stage the module", str(error), where=str(target)) from error
-    except AuroraError:
-        remove_tree(target)
-        raise
-
-
-def _fill(source: Path, target: Path, entries: Sequence[Entry]) -> None:
-    top = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.mkdir(mode=0o700)
-        for entry in entries:
-            place = target / entry.path
-            if entry.is_folder:
-                place.mkdir()
-                place.chmod(0o755)
-            else:
-                _copy_file(top, entry, place)
-    finally:
-        os.close(top)
-
-
-def _publish(target: Path, entries: Sequence[Entry]) -> None:
-    target.chmod(0o755)
-    for entry in entries:
-        if entry.is_folder:
-            sync_folder(target / entry.path)
-    sync_folder(target)
-    sync_folder(target.parent)
-
-
-def _open_below(top: int, path: str) -> int:
-    """Open a regular file below the folder `top` for reading, following no link anywhere on the way.
-
-    The folder may belong to a user who swaps a part of it for a link while root copies: that must not make root
-    copy a file of its own. OSError when there is a link, or something else than a file.
-    """
-    *folders, name = path.split("/")
-    here = os.dup(top)
-    try:
-        for folder in folders:
-            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = below
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
-    finally:
-        os.close(here)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise OSError(f"{path} is not a regular file any more")
-    return file
-
-
-def _copy_file(top: int, entry: Entry, target: Path) -> None:
-    mode = 0o755 if entry.executable else 0o644
-    left_bytes = entry.size_bytes
-    read = _open_below(top, entry.path)
-    try:
-        write = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            while chunk := os.read(read, COPY_CHUNK_BYTES):
-                left_bytes -= len(chunk)
-                if left_bytes < 0:
-                    raise OSError(f"{entry.path} grew while it was copied")
-                _write_all(write, chunk)
-            os.fchmod(write, mode)
-            os.fsync(write)
-        finally:
-            os.close(write)
-    finally:
-        os.close(read)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]
 
 
 def remove_tree(path: Path) -> None:

@@ -41,8 +41,11 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     gates       where an approval is needed
     rulebook    what a module may do, from its applied plan
     runs        which modules run, as systemd has it
+    loop        the event loop
     share       how much of a turn one peer may take                PURE
+    width       what the kernel takes for one connection
     house       what connections need of the server
+    intake      what a connection has sent, on its way
     connection  one connection: what is read, what is written
     ways        how one comes to the hub, and is turned away
     server      who comes and goes, what is written when
@@ -51,6 +54,7 @@ Its pure part knows no socket, no clock and no file; the rest brings it together
     client      a small blocking client: one connection
     lasting     the same, for as long as its program runs
     aio         the same for asyncio
+    witness     what a module misses while it is down
     edge        what a device says that is an older client          PURE
     edge_main   aurora-edge
     main        aurora-link.service
@@ -100,6 +104,9 @@ full      A publisher that waits for a queue with `"bound":"block"` is read from
 share     Of each turn of the hub all connections of one module or user have ten milliseconds together. What they have
           sent beyond waits, and they are read from again, in turn, once the others had their share: who sends much that
           takes long, or is refused, waits for that alone. The 64th line that is no message ends its connection.
+speed     Where each message waits for the one before, the hub looks for the next one for a tenth of a millisecond
+          before it sleeps, once such a look was worth it. The kernel keeps 32 KiB for a client that does not read, and
+          128 KiB for up to 32 of those that read what is more than that.
 durable   What a module publishes under topics that `durable` in its manifest names is on disk before it is delivered
           and before its ack. To read it, a sub has a `cursor`, a name of the client's own: then come the durable
           messages that match, the oldest first, each with an `id` that stays and with its `cursor`.

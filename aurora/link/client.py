@@ -6,6 +6,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic
 
 from aurora.errors import InputError
@@ -19,6 +20,8 @@ ADDRESS_VARIABLE = "AURORA_LINK"
 """In the environment of a module that has a [link] table: unix:/run/aurora/link.sock."""
 ANSWER_SEC = 15.0
 """How long the hub has for an answer: it may have to be started first."""
+FINISH_ID = "finish"
+"""What the last thing that is asked on a connection is called; others have numbers."""
 _READ_BYTES = 64 * 1024
 
 
@@ -46,6 +49,8 @@ class LinkClient:
         self._rest = bytearray()
         self._early: deque[Message] = deque()
         """What came while an answer was waited for."""
+        self._finished = False
+        """The hub has read that this was all."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.name = ""
         """What others see in `from`."""
@@ -86,6 +91,12 @@ class LinkClient:
         """
         self._call(phrases.sub(pattern, cursor), "ack")
 
+    def subscribe_all(self, pattern: str, *, messages: int, size_bytes: int) -> None:
+        """The same, but where more waits to be read, the hub ends the connection: `messages` raises that, and misses
+        none before.
+        """
+        self._call(phrases.sub_all(pattern, messages, size_bytes), "ack")
+
     def acknowledge(self, message: Message) -> None:
         """Have this durable message, and all before it that its cursor was sent, not come again."""
         self.send(phrases.acknowledgement(message))
@@ -122,9 +133,18 @@ class LinkClient:
         except OSError as error:
             raise phrases.gone(str(error)) from None
 
+    def finish(self) -> None:
+        """Say that this was all, from whichever thread: `messages` gives what there is for this connection, and ends.
+
+        Where it was over before, `messages` raises why.
+        """
+        with suppress(OSError):
+            self._socket.sendall(phrases.encoded({"type": "ping", "id": FINISH_ID}))
+            self._socket.shutdown(socket.SHUT_WR)
+
     def messages(self, *, within_sec: float | None = None) -> Iterator[Message]:
         """What is published for this connection (`"type":"pub"`), and what it is asked where it serves (`"req"`), as
-        it comes; ends after `within_sec`.
+        it comes; ends after `within_sec`, and after `finish`.
         """
         while self._early:
             yield self._early.popleft()
@@ -138,6 +158,12 @@ class LinkClient:
                 message = self._read()
             except TimeoutError:
                 return
+            except phrases.Gone:
+                if self._finished:
+                    return
+                raise
+            if message.get("type") == "pong" and message.get("id") == FINISH_ID:
+                self._finished = True
             if message.get("type") == "error" and not phrases.is_over(message):
                 raise phrases.refused(message)
             if message.get("type") in phrases.DELIVERED:

@@ -14,16 +14,14 @@ from typing import cast
 from aurora.link.framing import Framing
 from aurora.link.handover import Wire
 from aurora.link.house import House
+from aurora.link.intake import Intake
 from aurora.link.refusal import Code, LinkError
 from aurora.link.session import Client
 from aurora.link.share import Share
+from aurora.link.width import NARROW
 
-__all__ = ["WRITE_BYTES", "Connection"]
+__all__ = ["Connection"]
 
-MESSAGES_AT_ONCE = 16
-"""After so many messages, or runs of them, the house is told, and the peer's time is looked at."""
-WRITE_BYTES = 24 * 1024
-"""Asked of the router at once, about: as much as an empty socket takes whole (`server.SEND_BYTES`)."""
 LAST_WORDS_SEC = 5.0
 """A connection that is to end and does not read is cut then."""
 ORPHAN_SEC = 0.5
@@ -35,14 +33,11 @@ PONG_SEC = 60.0
 
 
 class Connection(asyncio.BufferedProtocol):
-    """A client at its socket.
-
-    Invariant: `_charged` is what `_held`, `_unsent` and, as of the last read, the framing hold of the peer's budget.
-    """
+    """A client at its socket. Its peer's budget is charged with what it has sent (`Intake`), and with `_unsent`."""
 
     __slots__ = (
-        "_charged", "_ending", "_eof", "_framing", "_full", "_heard_at", "_held", "_held_at", "_house", "_kept",
-        "_parted", "_pidfd", "_share", "_timer", "_transport", "_unsent", "_why", "client",
+        "_ending", "_eof", "_framing", "_full", "_heard_at", "_house", "_intake", "_parted", "_pidfd", "_share",
+        "_timer", "_transport", "_unsent", "_why", "_width", "_width_used", "client",
     )  # fmt: skip
 
     def __init__(self, house: House[Connection], client: Client, pidfd: int, framing: Framing, share: Share) -> None:
@@ -54,14 +49,7 @@ class Connection(asyncio.BufferedProtocol):
         """Of the process that connected; -1 where there is none."""
         self._framing = framing
         self._transport: asyncio.Transport | None = None
-        self._held = b""
-        """Messages not taken yet: the client waits for a full queue, or its peer has had its share. One string with
-        `between` between them, as each message of its own costs far more than its bytes."""
-        self._held_at = 0
-        """Where in it the next message begins."""
-        self._charged = 0
-        self._kept = 0
-        """What of it is the framing's."""
+        self._intake = Intake(house, client, framing, share, self, self._refuse)
         self._unsent = b""
         """What was written last, when the kernel has not taken all of it; the transport has the same bytes."""
         self._full = False
@@ -73,6 +61,9 @@ class Connection(asyncio.BufferedProtocol):
         self._why: Code | None = None
         self._heard_at = house.clock()
         self._timer: asyncio.TimerHandle | None = None
+        self._width = NARROW
+        self._width_used = False
+        """Since the house looked last, much was written to it at once, which it has read."""
 
     # --- from the event loop ------------------------------------------------------------------------------
 
@@ -85,11 +76,11 @@ class Connection(asyncio.BufferedProtocol):
             self._house.loop.add_reader(self._pidfd, self._orphaned)
         if unsent := self._unsent:
             self._unsent = b""
-            self._charge(-len(unsent))
+            self._intake.charge(-len(unsent))
             self._write(unsent)
         if self._ending:  # it was given up before there was a transport
             self._cut_later(self._transport)
-        elif self._held:
+        elif self._intake.held:
             self._transport.pause_reading()
         self._house.turn()
         self._house.write_later(self)
@@ -115,12 +106,10 @@ class Connection(asyncio.BufferedProtocol):
         self._share.leave(house.clock())
 
     def _read(self, data: bytes) -> None:
-        framing = self._framing
-        self._take(framing.receive(data))
-        if framing.fault is not None:
-            self._refuse(framing.fault)
-        if self._kept or framing.held:
-            self._account()
+        framing, intake = self._framing, self._intake
+        intake.read(data)
+        if intake.held and self._transport is not None:
+            self._transport.pause_reading()
         if replies := framing.replies(newest_only=self._full):
             self._write(replies)
         if framing.over:
@@ -141,9 +130,12 @@ class Connection(asyncio.BufferedProtocol):
         self._full = True
 
     def resume_writing(self) -> None:
-        """It has, now."""
+        """It has, now: there was more than it takes, and the other end reads."""
         self._full = False
-        self._charge(-len(self._unsent))
+        if self._width is NARROW and self._transport is not None:
+            self._width = self._house.widths.widen(self, self._transport.get_extra_info("socket"))
+            self._width_used = True
+        self._intake.charge(-len(self._unsent))
         self._unsent = b""
         self._house.turn()
         self._house.write_later(self)
@@ -155,9 +147,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def let_go(self) -> None:
         """Free what it holds beside its socket."""
+        self._width = self._house.widths.narrow(self, None)
         self._ending = True
-        self._held = b""
-        self._charge(-self._charged)
+        self._intake.let_go()
         if self._timer is not None:
             self._timer.cancel()
         if self._pidfd >= 0:
@@ -173,10 +165,11 @@ class Connection(asyncio.BufferedProtocol):
         if transport is None or self._full or self._parted or transport.is_closing():
             return
         take, frame = self._house.router.take, self._framing.frame
-        while data := take(self.client, WRITE_BYTES):
+        while data := take(self.client, self._width.write_bytes):
             self._write(frame(data))
             if self._full:
                 return
+            self._width_used |= len(data) > NARROW.write_bytes
         if replies := self._framing.replies():
             self._write(replies)
         if self._ending and not self._full:
@@ -185,20 +178,14 @@ class Connection(asyncio.BufferedProtocol):
     def freed(self) -> None:
         """It no longer waits for a full queue. Those of its peer that wait for their turn go before."""
         if self._share.waiting:
-            self._wait()
+            self._intake.wait()
         else:
             self.go_on()
 
     def go_on(self) -> None:
         """Take what is held, until its share is spent."""
-        house, share = self._house, self._share
-        share.is_open(house.turns)
-        share.enter(house.clock())
-        self._held_at = self._feed(self._held, self._held_at)
-        share.leave(house.clock())
-        if self._held_at < len(self._held):
+        if not self._intake.go_on():
             return
-        self._forget_held()
         if self._ending or self._transport is None:
             return
         if self._eof or self._framing.over:
@@ -212,7 +199,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self._ending:
             self._ending = True
             self._why = self._why or why
-            self._forget_held()
+            self._intake.forget()
             if self._transport is not None:
                 self._cut_later(self._transport)
         self._house.write_later(self)
@@ -230,7 +217,7 @@ class Connection(asyncio.BufferedProtocol):
         sent = len(self._unsent) - transport.get_write_buffer_size()
         wire = Wire(
             framed=self._framing.state(),
-            held=self._held[self._held_at :],
+            held=self._intake.rest,
             unsent=self._unsent[sent:],
             ending=self._ending,
             why=self._why,
@@ -240,11 +227,9 @@ class Connection(asyncio.BufferedProtocol):
     def resume(self, wire: Wire) -> None:
         """Go on where the hub before was, before there is a transport."""
         self._framing.resume(wire.framed)
-        self._held, self._unsent = wire.held, wire.unsent
-        self._kept = self._framing.held
-        self._charge(len(wire.held) + len(wire.unsent) + self._kept)
-        if wire.held and not self.client.waits:
-            self._wait()
+        self._unsent = wire.unsent
+        self._intake.charge(len(wire.unsent))
+        self._intake.resume(wire.held)
         if wire.ending:
             self.end(wire.why)
 
@@ -258,9 +243,15 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def look(self, now: float) -> bool:
-        """Ping it when nothing came for a while; False when it does not even answer that."""
+        """Ping it when nothing came for a while, and give up what it has no use for; False when it does not even answer
+        that.
+        """
+        if self._full or not self._width_used:
+            handle = None if self._transport is None else self._transport.get_extra_info("socket")
+            self._width = self._house.widths.narrow(self, handle)
+        self._width_used = False
         silent_sec = now - self._heard_at
-        if silent_sec < PING_SEC or self._ending or self._held:
+        if silent_sec < PING_SEC or self._ending or self._intake.held:
             return True
         ping = self._framing.ping()
         if ping and not self._full:
@@ -269,80 +260,12 @@ class Connection(asyncio.BufferedProtocol):
 
     # --- its own ------------------------------------------------------------------------------------------
 
-    def _take(self, pieces: list[bytes]) -> None:
-        if not pieces:
-            return
-        text, share, taken = self._framing.between.join(pieces), self._share, 0
-        # What cannot be kept is taken at once.
-        if (share.is_open(self._house.turns) and not share.waiting) or not self.client.budget.has_room(len(text)):
-            taken = self._feed(text, 0)
-        else:
-            self._wait()
-        if taken < len(text):
-            self._hold(text[taken:])
-
-    def _feed(self, text: bytes, at: int) -> int:
-        """Give the router messages from `at` on, as many as it takes and there is time for; where the next begins."""
-        house, receive, client = self._house, self._house.router.receive_next, self.client
-        between, size, count = self._framing.between, len(text), 0
-        while at < size:
-            if not count % MESSAGES_AT_ONCE:
-                house.turn()
-                if self._share.is_spent(house.clock()) and (text is self._held or client.budget.has_room(size - at)):
-                    self._wait()
-                    break
-            count += 1
-            began, at = at, receive(client, text, at, between)
-            if at == began:
-                break
-        return at
-
-    def _wait(self) -> None:
-        """For the next turn, behind those of its peer that wait already."""
-        self._share.waiting[self] = None
-        self._house.wait(self._share)
-
-    def _hold(self, held: bytes) -> None:
-        """Read no more, and keep messages until they can be taken; without room for them it is ended."""
-        if self._has_room(len(held), "to publish less at once"):
-            self._held, self._held_at = held, 0
-            self._charge(len(held))
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def _forget_held(self) -> None:
-        self._charge(-len(self._held))
-        self._held = b""
-
-    def _account(self) -> None:
-        """Charge what the framing holds; end the connection when there is no room for it."""
-        more = self._framing.held - self._kept
-        if more > 0 and not self._has_room(more, "to read, or send whole messages"):
-            more = self._framing.held - self._kept
-        self._kept += more
-        self._charge(more)
-
-    def _has_room(self, size: int, remedy: str) -> bool:
-        if self.client.budget.has_room(size):
-            return True
-        why = f"too much waits already for {self.client.peer.name}"
-        self._refuse(LinkError(Code.TOO_LARGE, "read the message", why, remedy=remedy))
-        return False
-
-    def _charge(self, size: int) -> None:
-        budget = self.client.budget
-        self._charged += size
-        if size < 0:
-            budget.give_back(-size)
-        elif size:
-            budget.charge(size)
-
     def _write(self, data: bytes) -> None:
         if self._transport is not None and data:
             self._transport.write(data)
             if self._full:
                 self._unsent += data  # no copy: nothing else is written before all of it is gone
-                self._charge(len(data))
+                self._intake.charge(len(data))
 
     def _refuse(self, error: LinkError) -> None:
         """Give it up, and at once what it has begun to say."""
@@ -364,17 +287,16 @@ class Connection(asyncio.BufferedProtocol):
         """Nothing of it counts any more but a goodbye. What comes before one is charged all the same."""
         if not (self._framing.is_last or self._eof):
             self._framing.receive(data)
-            self._account()
+            self._intake.account()
             self._framing.replies(newest_only=True)
             if self._framing.is_last and self._parted and self._transport is not None:
                 self._transport.close()
 
     def _end_unless_held(self) -> None:
         """Nothing more comes: take the last of it, and end, once nothing is held any more."""
-        if not self._held and self._eof:
-            self._take(self._framing.finish())
-            self._account()
-        if not self._held:
+        if not self._intake.held and self._eof:
+            self._intake.finish()
+        if not self._intake.held:
             self.end()
 
     def _cut_later(self, transport: asyncio.Transport) -> None:

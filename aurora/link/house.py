@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from aurora.link.loop import TurnLoop
 from aurora.link.router import Router
 from aurora.link.share import Share
+from aurora.link.width import Widths
 
 __all__ = ["READ_BYTES", "SIP_BYTES", "House"]
 
@@ -21,7 +22,7 @@ class House[Held](Protocol):
     """What a connection needs of the server."""
 
     router: Router
-    loop: asyncio.AbstractEventLoop
+    loop: TurnLoop
     buffer: bytearray
     """All connections read into it: what is read is taken out in the same call."""
     sip: memoryview
@@ -30,6 +31,8 @@ class House[Held](Protocol):
     """The loop's time."""
     turns: int
     """Which turn this is."""
+    widths: Widths
+    """Who may have more on its way than others."""
 
     def turn(self) -> None:
         """Something happens: the clock is set, and what comes of it is written at the end of the turn."""

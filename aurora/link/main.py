@@ -25,6 +25,7 @@ from aurora.link.bounds import Bounds
 from aurora.link.fdstore import NAME, close_cleanly, forget, is_there, keep, pack, unpack
 from aurora.link.gates import Gates
 from aurora.link.handover import decode, encode
+from aurora.link.loop import TurnLoop
 from aurora.link.loopback import Kernel, goes_on
 from aurora.link.refusal import LinkError
 from aurora.link.retained import Retained
@@ -237,7 +238,8 @@ def main(argv: Sequence[str]) -> int:
         handles = handed_over(os.environ, os.getpid())
         left = [socket.socket(fileno=handle) for handle in handles.get(NAME, ())]
         with ways_of(handles, paths, bounds) as ways:
-            asyncio.run(serve(ways, paths, os.environ, idle_sec, bounds, left[0] if left else None))
+            serving = serve(ways, paths, os.environ, idle_sec, bounds, left[0] if left else None)
+            asyncio.run(serving, loop_factory=TurnLoop)
     except AuroraError as error:
         sys.stderr.write(f"<3>{error}\n")
         return error.exit_status

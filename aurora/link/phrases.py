@@ -26,6 +26,7 @@ __all__ = [
     "rep",
     "serving",
     "sub",
+    "sub_all",
     "too_late",
     "unreachable",
     "unread",
@@ -74,6 +75,12 @@ def pub(topic: str, data: object, *, retain: bool) -> Message:
 def sub(pattern: str, cursor: str) -> Message:
     """What one wants to read."""
     return {"type": "sub", "topic": pattern, **({"cursor": cursor} if cursor else {})}
+
+
+def sub_all(pattern: str, messages: int, size_bytes: int) -> Message:
+    """The same, where to be cut off is better than to miss one and not know; so much may wait to be read."""
+    most: Message = {"queue_messages": messages, "queue_bytes": size_bytes}
+    return {"type": "sub", "topic": pattern, "bound": "disconnect", **most}
 
 
 def unsub(pattern: str, cursor: str) -> Message:

@@ -29,9 +29,9 @@ __all__ = ["Router"]
 _DATA = b'"data":'
 ENOUGH = 8
 """What is asked for is given out but for so small a part of it, which is not worth cutting a run of messages."""
-RUN_BYTES = (23 * 1024, 6 * 1024, 1536)
-"""How much is tried at once as messages of one beginning, as subscribers get them: at first what one write takes, less
-where there are others among them."""
+RUN_BYTES = (56 * 1024, 12 * 1024, 1536)
+"""How much is tried at once as messages of one beginning, as subscribers get them: at first half of what one
+write takes (`width.WIDE`), less where there are others among them."""
 
 
 class Router:

@@ -15,6 +15,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -24,6 +25,7 @@ from aurora.link.fdstore import close_cleanly
 from aurora.link.framing import Framing
 from aurora.link.handover import State, Wire, fitting
 from aurora.link.house import READ_BYTES, SIP_BYTES
+from aurora.link.loop import TurnLoop
 from aurora.link.peer import Peer
 from aurora.link.refusal import Code, LinkError
 from aurora.link.router import Router
@@ -31,6 +33,7 @@ from aurora.link.rules import ModuleRules, Rules
 from aurora.link.session import Client
 from aurora.link.share import SHARE_SEC, Share
 from aurora.link.ways import Way
+from aurora.link.width import NARROW, Widths
 
 __all__ = ["HANDOVER_MAX_BYTES", "Server"]
 
@@ -38,12 +41,10 @@ ACCEPTED_AT_ONCE = 64
 """Connections taken in one turn, and no longer than a share takes; further ones wait in the listening socket."""
 ACCEPT_PAUSE_SEC = 1.0
 """How long nobody is taken in when there are no file descriptors left."""
-SEND_BYTES = 32 * 1024
-"""What the kernel keeps for one client that does not read (it takes twice as much memory), which is counted as the
-hub's memory."""
 RECEIVE_BYTES = 32 * 1024
-"""The same of what a client sends while the hub does not read, which over TCP is counted as the hub's, too. So that the
-kernel promises no more before a connection is taken in, aurora-link-websocket.socket has it as ReceiveBuffer=."""
+"""What the kernel keeps of what a client sends while the hub does not read, which over TCP is counted as the hub's
+memory. So that the kernel promises no more before a connection is taken in, aurora-link-websocket.socket has it as
+ReceiveBuffer=. For what the hub sends see `width`."""
 STOP_SEC = 5.0
 """How long clients have to read what there is for them when the hub stops."""
 
@@ -72,12 +73,16 @@ class Server:
         `gated` says where an approval is needed; it is asked then, and once in a while. `runs` says which modules run,
         None when that is not known; it is asked once in a while.
         """
-        self.loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if not isinstance(loop, TurnLoop):
+            raise TypeError("the hub needs asyncio.run(…, loop_factory=TurnLoop)")
+        self.loop = loop
         self.router = router
         self.clock = self.loop.time
         self.buffer = bytearray(READ_BYTES)
         self.sip = memoryview(self.buffer)[:SIP_BYTES]
         self.turns = 0
+        self.widths = Widths()
         self.done = asyncio.Event()
         """The server has ended."""
         self.progress: Callable[[], None] = lambda: None
@@ -202,6 +207,8 @@ class Server:
             close_cleanly([handle])
             return False
         handle.setblocking(False)
+        with suppress(OSError):  # the hub before may have widened it; what is no socket is found out below
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW.kernel_bytes)
         try:
             pidfd, has_ended = way.pin(handle), False
         except LinkError:
@@ -239,7 +246,7 @@ class Server:
         if not self._turned:
             self._turned = True
             self.router.clock(int(self.loop.time() * 1000), int(time.time() * 1000))
-            self.loop.call_soon(self._finish_turn)
+            self.loop.at_end(self._finish_turn)
 
     def do(self, act: Callable[[], None]) -> None:
         """Something that happened elsewhere, as a thing of this turn."""
@@ -330,7 +337,7 @@ class Server:
     def _admit(self, handle: socket.socket, way: Way) -> None:
         self.turn()
         handle.setblocking(False)
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, NARROW.kernel_bytes)
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         pidfd = -1
         try:

@@ -5,6 +5,8 @@ learning     a plan -> the plan of a learning run       evidence     audit recor
 proposal     what it did -> the grants it needs         patch        these as TOML
 permissions  two plans -> what the new one may newly do
 update       an update as a state machine on disk       watch        whether a version is worse than the one before
+inventory    what was staged, and how what is there differs
+core         the same of the core's own code
 """
 
 from aurora.plan.build import argv_of, make_plan

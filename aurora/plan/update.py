@@ -200,11 +200,15 @@ class Move:
     memory_bytes: int | None = None
     """What it held before; None where that is not known."""
     written_bytes: int = 0
-    """What was staged of it."""
+    """What of it was written: files that are the same in the version before are not."""
     permissions: tuple[str, ...] = ()
     """What it may newly do, in words."""
     snapshot: bool = False
     """Whether its state is copied before, and put back when the version before is."""
+    signed_by: tuple[str, ...] = ()
+    """The names of the keys for whose signatures its package was accepted."""
+    messages_lost: int | None = None
+    """What the module missed on AuroraLink while it was down for this; None where that is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,8 +248,12 @@ class Transaction:
 
     @classmethod
     def from_json(cls, document: Mapping[str, object]) -> Transaction:
-        """What `to_json` wrote; KeyError, TypeError or ValueError when it is something else."""
-        fields = dict(document)
+        """What `to_json` wrote; KeyError, TypeError or ValueError when it is something else.
+
+        Fields that are not known are left out, here and in its moves: a core that went back to the version before reads
+        what the later one wrote.
+        """
+        fields = _known(cls, document)
         moves = fields["moves"]
         beside = fields["beside"]
         if not isinstance(moves, list | tuple) or not isinstance(beside, list | tuple):
@@ -257,12 +265,27 @@ class Transaction:
 
 
 def _move(document: Mapping[str, object]) -> Move:
-    fields = dict(document)
-    before, after, permissions = fields["before"], fields["after"], fields["permissions"]
-    if not isinstance(before, dict) or not isinstance(after, dict) or not isinstance(permissions, list | tuple):
+    fields = _known(Move, document)
+    before, after = fields["before"], fields["after"]
+    if not isinstance(before, dict) or not isinstance(after, dict):
         raise TypeError("a move is not made of versions")
-    fields |= {"before": Version(**before), "after": Version(**after), "permissions": tuple(map(str, permissions))}
-    return Move(**fields)  # type: ignore[arg-type]  # unknown or missing fields raise TypeError here
+    fields |= {"before": _version(before), "after": _version(after)}
+    fields |= {name: _words(fields.get(name, ())) for name in ("permissions", "signed_by")}
+    return Move(**fields)  # type: ignore[arg-type]  # missing fields raise TypeError here
+
+
+def _version(document: Mapping[str, object]) -> Version:
+    return Version(**_known(Version, document))  # type: ignore[arg-type]  # missing fields raise TypeError here
+
+
+def _known(kind: type[Transaction | Move | Version], document: Mapping[str, object]) -> dict[str, object]:
+    return {name: document[name] for name in kind.__dataclass_fields__ if name in document}
+
+
+def _words(found: object) -> tuple[str, ...]:
+    if not isinstance(found, list | tuple):
+        raise TypeError("words are not a list")
+    return tuple(map(str, found))
 
 
 def stepped(one: Transaction, state: State, *, now_usec: int, why: str = "", well: bool = True) -> Transaction:

@@ -19,7 +19,11 @@ snapshots    copies of state while an update is tried
 safe_request when a module's safe state runs            safe_state  how it does       saferuns  when it last did
 update       what an owner does with versions       transaction  one, carried to its end
 updates      transactions and versions, on disk     watch        looking at a module for a time
-windows      when new versions may come in
+missed       what modules miss while an update has them down
+windows      when new versions may come in           inventory    what was staged, on disk
+damage       whether slots are as they were staged   repair       mending what is not
+damaged      what could not be mended, for the short verbs
+core         the core's own code, tried               slots        which of its slots runs
 learn        what a module does, let through            learned     what it showed, written and proven
 linked       what AuroraLink's hub goes by for a module  permitted    what a version may do, to be compared
 """

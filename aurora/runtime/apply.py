@@ -20,6 +20,7 @@ from aurora.runtime.install import finish_removals, sweep
 from aurora.runtime.packages import take_in_packages
 from aurora.runtime.reconcile import Outcome, take_steps
 from aurora.runtime.records import Removal, read_records
+from aurora.runtime.repair import Mended, mend_for_start
 from aurora.runtime.update import finish_interrupted
 from aurora.runtime.updates import read_transactions
 from aurora.runtime.windows import opening_sec, wake
@@ -48,14 +49,17 @@ class Applied(NamedTuple):
     """When that opens, in seconds since the epoch."""
     purged: Sequence[str] = ()
     """Of those removed the modules whose state is gone, too."""
+    mended: Sequence[tuple[str, Mended]] = ()
+    """Modules and slots in which damaged files were found, and mended."""
 
 
 def apply(paths: Paths, systemd: Systemd, *, at_once: Collection[str] = ()) -> Applied:
     """Finish removals, take in packages, start what is enabled and not up, restart what changed and only that.
 
     First of all an update that was interrupted is ended. Outside the owner's windows new versions wait, but for those
-    of the modules `at_once`, and this is run again when one opens. A module that cannot be removed or planned or does
-    not come up does not keep the others from theirs.
+    of the modules `at_once`, and this is run again when one opens. Before anything is started, files of slots that are
+    damaged are mended (`repair.mend_for_start`). A module that cannot be removed or planned or does not come up does
+    not keep the others from theirs.
     """
     resumed, unfinished = _finish_update(paths, systemd)
     with locked(paths.lock):
@@ -65,15 +69,16 @@ def apply(paths: Paths, systemd: Systemd, *, at_once: Collection[str] = ()) -> A
         removed, left = finish_removals(paths, systemd)
         problems += left
         running = read_running(paths, systemd)
+        up = [one for one in read_records(paths) if one.installed and (one.enabled or one.name in running)]
+        mended, damaged = mend_for_start(paths, up)
+        problems += damaged.values()
         wanted: dict[str, Plan] = {}
         planner = Planner(paths)
-        for record in read_records(paths):
-            if not record.installed or not (record.enabled or record.name in running):
-                continue
+        for record in up:
             try:
                 wanted[record.name] = plan_of(paths, planner, record)
             except AuroraError as error:
-                problems += error.problems
+                problems += [] if record.name in damaged else error.problems
                 running.pop(record.name, None)  # what cannot be planned is left as it is
         wanted, faulty = _startable(paths, wanted)
         for name, faults in faulty.items():
@@ -90,7 +95,7 @@ def apply(paths: Paths, systemd: Systemd, *, at_once: Collection[str] = ()) -> A
         purged = tuple(record.name for record in removed if record.removal == Removal.PURGING)
         names = [record.name for record in removed]
         done = Applied(names, taken.staged, outcomes, problems, warnings, withheld, resumed)
-        return done._replace(waiting=tuple(taken.waiting), opens_sec=opens_sec, purged=purged)
+        return done._replace(waiting=tuple(taken.waiting), opens_sec=opens_sec, purged=purged, mended=tuple(mended))
 
 
 def _opening(paths: Paths) -> int | None:

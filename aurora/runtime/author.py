@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from aurora.errors import HostError, NotFound, Refused
-from aurora.host.files import copy_folder, read_bounded, write_atomic
+from aurora.host.files import read_bounded, write_atomic
+from aurora.host.staging import copy_folder
 
 __all__ = ["make_module"]
 

@@ -29,6 +29,8 @@ class CauseKind(StrEnum):
     """Causes that can be told apart; `auroractl why --json` gives one of these words."""
 
     HEALTHY = "healthy"
+    DAMAGED = "damaged"
+    """Its files are not what was staged."""
     STARTING = "starting"
     NEVER_STARTED = "never-started"
     ENDED = "ended"

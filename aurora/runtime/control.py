@@ -9,11 +9,14 @@ from aurora.errors import AuroraError, HostError, InputError, NotFound, Problem
 from aurora.host.files import locked, write_atomic
 from aurora.host.systemd import Systemd
 from aurora.identity import installed
+from aurora.manifest import MANIFEST_FILE, OLDER_FILE, Manifest
 from aurora.names import timer_name
 from aurora.paths import Paths
 from aurora.plan import Action, Plan, Running, Step, find_cycle
 from aurora.runtime.applied import applied_plan, read_running
+from aurora.runtime.damage import active_slot, check, check_files, damage_problem, programs_of
 from aurora.runtime.folders import Planner, owner_file, read_module
+from aurora.runtime.inventory import known_inventory
 from aurora.runtime.reconcile import Outcome, take_steps
 from aurora.runtime.records import Record, read_record, require
 
@@ -34,12 +37,26 @@ STOP_DEADLINE_SEC = 60.0
 
 
 def plan_of(paths: Paths, planner: Planner, record: Record) -> Plan:
-    """The plan of an installed module as it stands on disk now."""
+    """The plan of an installed module as it stands on disk now; HostError where its manifest or program is damaged."""
     folder = record.folder(paths)
-    manifest = read_module(Path(folder), owner=owner_file(paths, record.name))
+    manifest = _whole_manifest(paths, record)
     if manifest.name != record.name:
         raise HostError("plan the module", f"its staged manifest names {manifest.name}", where=folder)
     return planner.plan(manifest, identity=installed(record.name), folder=folder, file=f"{folder}/module.toml")
+
+
+def _whole_manifest(paths: Paths, record: Record) -> Manifest:
+    inventory = known_inventory(paths, record.name, record.slot, record.source_digest)
+    check_files(paths, record, inventory, (MANIFEST_FILE, OLDER_FILE))
+    try:
+        manifest = read_module(Path(record.folder(paths)), owner=owner_file(paths, record.name))
+    except (InputError, NotFound) as error:
+        checked = check(paths, active_slot(record), read=())
+        if checked.damages:  # which is why
+            raise HostError.of([damage_problem(paths, checked, "start")]) from error
+        raise
+    check_files(paths, record, inventory, programs_of(manifest))
+    return manifest
 
 
 def plans_of(paths: Paths, records: Sequence[Record]) -> dict[str, Plan]:

@@ -29,6 +29,7 @@ from aurora.plan import FEATURE_OF, Feature, Plan
 from aurora.runtime.applied import applied_link, applied_plan
 from aurora.runtime.budgets import budget_rows, lacking_rows
 from aurora.runtime.control import plan_of
+from aurora.runtime.damage import Checked, active_slot, check
 from aurora.runtime.folders import Planner
 from aurora.runtime.held import SyscallGroups, compare, read_signature, text_of
 from aurora.runtime.kernel import HELD_AROUND, KERNEL
@@ -38,7 +39,7 @@ from aurora.runtime.readback import Readback
 from aurora.runtime.records import Record
 from aurora.runtime.verdict import SYSTEMD, Held, Row, Verdict, assigned, judge, setter
 
-__all__ = ["Examined", "examine", "rows_of"]
+__all__ = ["Examined", "examine", "rows_of", "staged_row"]
 
 READ_TRIES = 3
 """A module that restarts while it is being read is read again, so often."""
@@ -68,16 +69,28 @@ def examine(paths: Paths, systemd: Systemd, records: Sequence[Record]) -> list[E
     groups = read_groups()
     found = []
     for record in records:
+        staged = staged_row(paths, check(paths, active_slot(record)))
         unit = installed(record.name).unit
         plan = applied_plan(paths, record.name) if unit in loaded else None
         if plan is not None:
             evidence = _read(paths, systemd, plan, weights_work=weights_work)
-            found.append(Examined(record.name, evidence.active, tuple(rows_of(evidence, groups))))
+            found.append(Examined(record.name, evidence.active, (*rows_of(evidence, groups), staged)))
         elif unit in loaded:
-            found.append(Examined(record.name, "loaded", (_no_plan(),)))
+            found.append(Examined(record.name, "loaded", (_no_plan(), staged)))
         else:
-            found.append(Examined(record.name, "not loaded", _not_loaded(paths, planner, record)))
+            found.append(Examined(record.name, "not loaded", (*_not_loaded(paths, planner, record), staged)))
     return found
+
+
+def staged_row(paths: Paths, checked: Checked) -> Row:
+    """Whether the active slot is on disk as it was staged."""
+    slot = checked.slot
+    declared = f"as staged, slot {slot.slot}"
+    folder = slot.folder(paths)
+    if not checked.damages:
+        return Row("files", declared, declared, Verdict.ENFORCED, "", folder)
+    why = f"{checked.words}; auroractl update repair {slot.module} mends it"
+    return Row("files", declared, f"{len(checked.damages)} damaged", Verdict.NOT_ENFORCED, why, folder)
 
 
 def _no_plan() -> Row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -46,6 +45,7 @@ from aurora.policy import (
     read_owner,
     resolve,
 )
+from aurora.runtime.inventory import inventory_of
 from aurora.runtime.records import Record
 
 __all__ = [
@@ -121,14 +121,7 @@ def _entry_fault(program: str, entries: list[Entry], where: str) -> Problem | No
 
 def folder_digest(folder: Path) -> str:
     """A digest of every path, mode and byte of a module's folder."""
-    digest = hashlib.sha256()
-    for entry in folder_entries(folder):
-        head = f"{entry.path}\0{entry.is_folder:d}{entry.executable:d}{entry.size_bytes}\0"
-        digest.update(head.encode(errors="surrogateescape"))
-        if not entry.is_folder:
-            with (folder / entry.path).open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return inventory_of(folder).digest
 
 
 class Exposure(NamedTuple):

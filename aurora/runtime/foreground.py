@@ -13,7 +13,8 @@ from aurora.directives import Value
 from aurora.emit import apparmor_text, service_properties
 from aurora.errors import StartFailed
 from aurora.host.apparmor import load_profiles, unload_profiles
-from aurora.host.files import copy_folder, locked, remove_tree
+from aurora.host.files import locked, remove_tree
+from aurora.host.staging import copy_folder
 from aurora.host.systemd import Systemd, Transient
 from aurora.host.terminal import wait_for_exit
 from aurora.identity import Identity, foreground

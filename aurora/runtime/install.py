@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aurora.errors import AuroraError, HostError, InputError, NotFound, Problem, Refused
-from aurora.host.files import copy_folder, locked, remove_tree, remove_unfinished, sync_folder, write_atomic
+from aurora.host.files import locked, remove_tree, remove_unfinished, sync_folder, write_atomic
+from aurora.host.staging import copy_folder
 from aurora.host.systemd import Systemd
 from aurora.identity import installed, user_name
 from aurora.manifest import Manifest
@@ -16,8 +17,10 @@ from aurora.paths import Paths
 from aurora.plan import Action, Plan, Step
 from aurora.runtime.applied import applied_plan, read_running
 from aurora.runtime.control import check_order, missing_module, plan_of
+from aurora.runtime.damage import forget_damage
 from aurora.runtime.folders import Planner, folder_digest, orders_of, owner_file, read_module
 from aurora.runtime.incidents import forget_incidents
+from aurora.runtime.inventory import inventory_of, remember_inventory
 from aurora.runtime.reconcile import Outcome, release, take_steps
 from aurora.runtime.records import MODULES_MAX, SLOTS, Origin, Record, Removal, read_record, read_records
 from aurora.runtime.updates import check_not_busy, forget_versions, kept_folders, read_known
@@ -146,7 +149,9 @@ def stage(
 
 
 def copy_to_slot(paths: Paths, folder: Path, manifest: Manifest, slot: str) -> str:
-    """Copy a module into a slot, whole and durable; the digest of what is there then.
+    """Copy a module into a slot, whole and durable, with its inventory beside it; the digest of what is there then.
+
+    What did not change since the active version is not written again: both slots have the same file.
 
     InputError when the folder changed while it was copied: nothing is left of it then.
     """
@@ -156,9 +161,13 @@ def copy_to_slot(paths: Paths, folder: Path, manifest: Manifest, slot: str) -> s
         if read_module(copy, shown=str(folder)) != manifest:
             raise InputError.of([Problem("stage the module", "it changed while it was read", str(folder), "again")])
 
-    copy_folder(folder, target, check=check)
+    before = read_record(paths, manifest.name)
+    alike = Path(before.folder(paths)) if before is not None and before.installed else None
+    copy_folder(folder, target, check=check, alike=alike if alike != target else None)
     sync_folder(paths.modules)
-    return folder_digest(target)
+    inventory = inventory_of(target)
+    remember_inventory(paths, manifest.name, slot, inventory)
+    return inventory.digest
 
 
 def free_slot(paths: Paths, name: str, before: Record | None) -> str:
@@ -241,6 +250,7 @@ def _finish_removal(paths: Paths, systemd: Systemd, record: Record) -> None:
     unmount_all(paths, systemd, installed(record.name))
     remove_tree(paths.modules / record.name)
     forget_versions(paths, record.name)
+    forget_damage(paths, record.name)
     if record.removal == Removal.PURGING:
         _remove_state(paths, record.name)
     if record.removal == Removal.REMOVING and record.origin == Origin.PACKAGE:
@@ -267,6 +277,7 @@ def sweep(paths: Paths) -> None:
         paths.profile_sources,
         paths.updates,
         paths.known_versions,
+        Path(paths.damaged_text),
     ):
         remove_unfinished(folder)
     sweep_images(paths)
@@ -281,6 +292,7 @@ def sweep(paths: Paths) -> None:
             continue
         applied = applied_plan(paths, module.name)
         kept = of_updates | {record.folder(paths), applied.folder if applied is not None else ""}
+        kept |= {f"{slot}.list" for slot in kept if slot}
         for slot in module.iterdir():
             if str(slot) not in kept:
                 remove_tree(slot)

@@ -18,7 +18,8 @@ from aurora.emit import apparmor_text, service_properties
 from aurora.errors import HostError, Problem, Refused
 from aurora.host.apparmor import load_profiles, unload_profiles
 from aurora.host.audit import AuditListener
-from aurora.host.files import copy_folder, locked, remove_tree
+from aurora.host.files import locked, remove_tree
+from aurora.host.staging import copy_folder
 from aurora.host.syscalls import read_groups, syscall_names, taken_apart
 from aurora.host.systemd import Systemd, Transient
 from aurora.identity import Identity, foreground, installed, learning

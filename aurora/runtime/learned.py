@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from aurora.errors import HostError, InputError, Refused, StartFailed
 from aurora.host.audit import AuditListener
-from aurora.host.files import copy_folder, read_bounded, remove_tree, write_atomic
+from aurora.host.files import read_bounded, remove_tree, write_atomic
+from aurora.host.staging import copy_folder
 from aurora.host.syscalls import syscall_names
 from aurora.host.systemd import Systemd
 from aurora.identity import installed

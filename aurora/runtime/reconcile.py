@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties
 from aurora.errors import AuroraError, Problem, StartFailed
-from aurora.host.apparmor import load_profiles, unload_profiles
+from aurora.host.apparmor import compile_profiles, load_profiles, unload_profiles
 from aurora.host.files import locked
 from aurora.host.systemd import JobResult, Systemd, Transient
 from aurora.identity import installed
@@ -19,7 +20,7 @@ from aurora.runtime.applied import forget_plan, read_running, remember_plan
 from aurora.runtime.diagnosis import diagnose, now_usec
 from aurora.runtime.volumes import make_ready, mount_units
 
-__all__ = ["Outcome", "bring_up", "check_lock", "raise_failures", "release", "safe_lock", "take_steps"]
+__all__ = ["Outcome", "bring_up", "check_lock", "get_ready", "raise_failures", "release", "safe_lock", "take_steps"]
 
 STOP_DEADLINE_SEC = 60.0
 RECORD_DEADLINE_SEC = 60.0
@@ -48,6 +49,7 @@ def take_steps(
     it, it is released, so that nothing half-made is left. Modules in `loaded` have their unit from the very same plan
     with systemd already: it only has to be started, or restarted.
     """
+    get_ready(paths, [step for step in steps if step.module not in loaded])
     moved = _moved(paths, systemd, steps, loaded)
     staying = [step.plan for step in steps if step.module in loaded and step.plan is not None]
     # Of a schedule only the timer is restarted.
@@ -71,6 +73,18 @@ def take_steps(
     if moved.fallen:
         systemd.start([plan.started for plan in moved.fallen], deadline_sec=_deadline_sec(moved.fallen))
     return outcomes
+
+
+def get_ready(paths: Paths, steps: Sequence[Step]) -> None:
+    """Do what replacements need and what can be done while others run in their place, so that these are down for less.
+
+    Never fails: what cannot be done is told when it is tried again.
+    """
+    plans = [step.plan for step in steps if step.plan is not None and step.action != Action.START]
+    texts = {plan.profile: apparmor_text(plan) for plan in plans if plan.profile is not None}
+    if texts:
+        with suppress(AuroraError):
+            compile_profiles(paths, texts)
 
 
 class _Moved(NamedTuple):

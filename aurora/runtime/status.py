@@ -10,6 +10,7 @@ from aurora.host.space import space_of
 from aurora.names import BUDGET_VARIABLES, UNENFORCED_VARIABLE, slice_name, timer_name, unit_name
 from aurora.paths import Paths
 from aurora.quantity import parse_duration
+from aurora.runtime.damaged import read_damaged
 from aurora.runtime.records import Record
 from aurora.value import Value
 
@@ -58,6 +59,8 @@ class Status(Value):
     """Features it relies on that are missing here, as the owner accepts."""
     outdated: bool
     """Whether it runs from another slot or version than is installed."""
+    damaged: str
+    """What of its files is known to be damaged and could not be mended; empty when nothing is."""
     scheduled: bool
     """Whether a timer is up that runs it."""
     next_sec: int
@@ -88,13 +91,20 @@ def read_status(paths: Paths, records: Sequence[Record]) -> list[Status]:
     """The status of each record's module; HostError when systemd cannot be asked."""
     units = show_units(["aurora@*.service", "aurora@*.timer"], _PROPERTIES)
     nothing: dict[str, str] = {}
+    damaged = read_damaged(paths, records)
     return [
-        _status(paths, record, units.get(unit_name(record.name), nothing), units.get(timer_name(record.name), nothing))
+        _status(
+            paths,
+            record,
+            units.get(unit_name(record.name), nothing),
+            units.get(timer_name(record.name), nothing),
+            damaged.get(record.name, ""),
+        )
         for record in records
     ]
 
 
-def _status(paths: Paths, record: Record, fields: Mapping[str, str], timer: Mapping[str, str]) -> Status:
+def _status(paths: Paths, record: Record, fields: Mapping[str, str], timer: Mapping[str, str], damaged: str) -> Status:
     unit = unit_name(record.name)
     told = _told(fields.get("Environment", ""))
     unenforced = told.get(UNENFORCED_VARIABLE, "")
@@ -116,6 +126,7 @@ def _status(paths: Paths, record: Record, fields: Mapping[str, str], timer: Mapp
         disk=_disk(paths, record.name, told),
         unenforced=tuple(unenforced.split(",")) if unenforced else (),
         outdated=bool(folder) and folder != record.folder(paths),
+        damaged=damaged,
         scheduled=timer.get("ActiveState") == "active",
         next_sec=_next_sec(timer),
     )

@@ -21,6 +21,7 @@ from aurora.plan.update import (
     REASON_MAX_CHARS,
     Act,
     Kind,
+    Move,
     State,
     Transaction,
     Version,
@@ -32,8 +33,10 @@ from aurora.runtime.applied import applied_plan, read_running
 from aurora.runtime.control import plan_of, start
 from aurora.runtime.diagnosis import now_usec
 from aurora.runtime.folders import Planner, owner_file, read_module
+from aurora.runtime.inventory import inventory_file
+from aurora.runtime.missed import Absences
 from aurora.runtime.packages import behind
-from aurora.runtime.reconcile import raise_failures, take_steps
+from aurora.runtime.reconcile import get_ready, raise_failures, take_steps
 from aurora.runtime.records import read_record, require
 from aurora.runtime.snapshots import drop_state, keep_state, put_state_back
 from aurora.runtime.updates import (
@@ -66,7 +69,8 @@ def resume_open(paths: Paths, systemd: Systemd, tell: Tell) -> Transaction | Non
     one = open_transaction(paths)
     if one is None:
         return None
-    return Carrier(paths, systemd, one, stage={}, tell=tell).resume()
+    # What was missed until now nobody has counted to its end.
+    return Carrier(paths, systemd, one, stage={}, missed=Absences({}, None, tell), tell=tell).resume()
 
 
 class Carrier:
@@ -79,6 +83,7 @@ class Carrier:
         one: Transaction,
         *,
         stage: Mapping[str, Callable[[], str]],
+        missed: Absences,
         tell: Tell,
     ) -> None:
         """`stage` puts each new version into its slot and says the digest of what is there."""
@@ -86,6 +91,7 @@ class Carrier:
         self._paths = paths
         self._systemd = systemd
         self._stage = stage
+        self._missed = missed
         self._tell = tell
         self._window_usec = one.window_usec
         self._well = True
@@ -139,7 +145,9 @@ class Carrier:
                 self.one = replace(on_disk, down_usec=self.one.down_usec)
                 return
             why = why or self._why
-            self.one = stepped(self.one, state, now_usec=now_usec(), why=why, well=self._well)
+            one = stepped(self.one, state, now_usec=now_usec(), why=why, well=self._well)
+            counted = state in (State.CONFIRMED, State.NONE)
+            self.one = replace(one, moves=self._missed.noted(one.moves, over=counted))
             write_transaction(self._paths, self.one)
         if state is State.ROLLING_BACK:
             self._tell(f"rolling back: {self.one.why}")
@@ -187,9 +195,17 @@ class Carrier:
 
     def _do_stage(self) -> None:
         for move in self.one.moves:
+            self._forget_previous(move)
             if self._stage[move.module]() != move.after.digest:
                 where = f"{self._paths.modules_text}/{move.module}/{move.after.slot}"
                 raise HostError(f"stage {move.module}", "what was written is not what was read", where=where)
+
+    def _forget_previous(self, move: Move) -> None:
+        """What it could go back to until now is not there any more, once another version is in its slot."""
+        known = read_known(self._paths, move.module)
+        previous = known.previous
+        if previous is not None and previous.slot == move.after.slot and previous.digest != move.after.digest:
+            write_known(self._paths, move.module, replace(known, previous=None))
 
     def _drop(self) -> None:
         if self.one.kind is Kind.ROLLBACK:
@@ -203,14 +219,17 @@ class Carrier:
             applied = applied_plan(self._paths, move.module)
             if folder not in (record and record.folder(self._paths), applied and applied.folder):
                 remove_tree(Path(folder))
+                remove_tree(inventory_file(self._paths, move.module, move.after.slot))
 
     def _keep_state(self) -> None:
+        self._missed.begin(move.module for move in self.one.moves if move.snapshot)
         begun_sec = time.monotonic()
         for module in keep_state(self._paths, self._systemd, self.one):
             self._tell(f"{module} is down, and its state is copied")
         self._add_down(begun_sec)
 
     def _put_state_back(self) -> None:
+        self._missed.begin(move.module for move in self.one.moves if move.snapshot)
         for module in put_state_back(self._paths, self._systemd, self.one):
             self._tell(f"the state of {module} is as it was")
 
@@ -236,6 +255,8 @@ class Carrier:
 
     def _restart(self) -> None:
         self._judged(self._restart_those_up)
+        if self._back:
+            self._missed.end_all()
 
     def _restart_those_up(self) -> None:
         running = read_running(self._paths, self._systemd, self.one.modules)
@@ -247,10 +268,13 @@ class Carrier:
             action = Action.START if now is None else Action.REPLACE
             # What it is to go back to is another state, not a part of this step.
             steps.append(Step(action=action, module=name, plan=plan, before=None))
+        get_ready(self._paths, steps)
+        self._missed.begin(step.module for step in steps)
         begun_sec = time.monotonic()
         outcomes = take_steps(self._paths, self._systemd, steps, keep_failed=self._back) if steps else []
         if steps and not self._back:
             self._add_down(begun_sec)
+        self._missed.end(one.step.module for one in outcomes if one.problem is None)
         raise_failures(outcomes)
 
     def _plans(self, *, up: frozenset[str]) -> dict[str, Plan]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from aurora.errors import AuroraError, InputError, NotFound, Problem, Refused
-from aurora.host.files import folder_entries, locked
+from aurora.host.files import locked
 from aurora.host.systemd import Systemd
 from aurora.identity import installed
 from aurora.manifest import Manifest
@@ -33,6 +33,8 @@ from aurora.runtime.applied import read_running
 from aurora.runtime.diagnosis import now_usec
 from aurora.runtime.folders import Planner, folder_digest, owner_file, read_module
 from aurora.runtime.install import check_orders, copy_to_slot, free_slot
+from aurora.runtime.inventory import inventory_of, known_inventory
+from aurora.runtime.missed import Absences, Witness, listening
 from aurora.runtime.permitted import permitted, permitted_now
 from aurora.runtime.records import Origin, Record, require
 from aurora.runtime.snapshots import check_room
@@ -51,6 +53,8 @@ class Source(NamedTuple):
     """What its owner called it."""
     origin: str
     """A value of `records.Origin`: who is to have the record of it."""
+    signed_by: tuple[str, ...] = ()
+    """The names of the keys for whose signatures this very package was accepted."""
 
 
 class _Candidate(NamedTuple):
@@ -62,6 +66,7 @@ class _Candidate(NamedTuple):
     version: Version
     permissions: tuple[str, ...]
     written_bytes: int
+    signed_by: tuple[str, ...]
     stage: Callable[[], str]
 
 
@@ -97,12 +102,14 @@ def update(
     window_usec: int | None,
     tell: Tell,
     packages: Callable[[], None] = lambda: None,
+    witness: Witness | None = None,
 ) -> Transaction | None:
     """Try new versions of installed modules, all or none; the transaction as it ended. None when all are there already.
 
     Everything that can be refused is refused before anything is written. `window_usec` is for all, instead of the
     longest of their manifests. `packages` is called when all is staged and before anything is swapped: it has dpkg
-    take its record of what is to be; when it raises, nothing is swapped.
+    take its record of what is to be; when it raises, nothing is swapped. `witness` counts what modules miss on
+    AuroraLink while they are down; without one that is not known.
     """
     with _alone(paths, "update modules"):
         resume_open(paths, systemd, tell)
@@ -115,7 +122,7 @@ def update(
             known = read_known(paths, candidate.record.name)
             if candidate.version.digest in known.refused_digests:
                 tell(f"{candidate.record.name} {candidate.version.version} was tried before, and did not stay")
-        carrier = _carrier(paths, systemd, one, candidates, tell)
+        carrier = _carrier(paths, systemd, one, candidates, witness, tell)
         carrier.stage()
         try:
             packages()
@@ -125,9 +132,17 @@ def update(
         return carrier.run()
 
 
-def _carrier(paths: Paths, systemd: Systemd, one: Transaction, candidates: Sequence[_Candidate], tell: Tell) -> Carrier:
+def _carrier(
+    paths: Paths,
+    systemd: Systemd,
+    one: Transaction,
+    candidates: Sequence[_Candidate],
+    witness: Witness | None,
+    tell: Tell,
+) -> Carrier:
     stage = {candidate.record.name: candidate.stage for candidate in candidates}
-    return Carrier(paths, systemd, one, stage=stage, tell=tell)
+    missed = Absences(listening(paths, one), witness, tell)
+    return Carrier(paths, systemd, one, stage=stage, missed=missed, tell=tell)
 
 
 def _candidates(paths: Paths, sources: Sequence[Source], *, accept: bool) -> list[_Candidate]:
@@ -157,16 +172,18 @@ def _candidate(paths: Paths, planner: Planner, source: Source, manifest: Manifes
     # As it would be in the slot that is active now, so that only what it says differs.
     plan = planner.plan(owned, identity=installed(name), folder=record.folder(paths), file=source.shown)
     slot = free_slot(paths, name, record)
-    version = Version(
-        version=manifest.version, description=manifest.description, slot=slot, digest=folder_digest(source.folder)
-    )
+    inventory = inventory_of(source.folder)
+    active = known_inventory(paths, name, record.slot, record.source_digest)
+    there = frozenset(active.items if active is not None else ())
+    version = Version(version=manifest.version, description=manifest.description, slot=slot, digest=inventory.digest)
     return _Candidate(
         record=record,
         manifest=owned,
         plan=plan,
         version=version,
         permissions=_grows(paths, planner, record, permitted(planner, owned, plan)),
-        written_bytes=sum(entry.size_bytes for entry in folder_entries(source.folder)),
+        written_bytes=sum(item.size_bytes for item in inventory.items if item not in there),
+        signed_by=source.signed_by,
         stage=partial(copy_to_slot, paths, source.folder, manifest, slot),
     )
 
@@ -236,6 +253,8 @@ def _begun(
                 memory_bytes=None if now is None else held_memory(paths, now),
                 written_bytes=one.written_bytes,
                 permissions=one.permissions,
+                signed_by=one.signed_by,
+                messages_lost=0,
                 snapshot=one.manifest.update.snapshot and record.name in running and running[record.name].active,
             )
         )
@@ -257,10 +276,12 @@ def _begun(
     return made
 
 
-def roll_back(paths: Paths, systemd: Systemd, name: str, *, tell: Tell) -> Transaction | None:
+def roll_back(
+    paths: Paths, systemd: Systemd, name: str, *, tell: Tell, witness: Witness | None = None
+) -> Transaction | None:
     """Back to the version before: of an update that is being tried, or of one that was confirmed.
 
-    The transaction as it ended; None when the command that tries the new version does it.
+    The transaction as it ended; None when the command that tries the new version does it. `witness` as of `update`.
     """
     with locked(paths.lock):
         one = open_transaction(paths)
@@ -278,7 +299,7 @@ def roll_back(paths: Paths, systemd: Systemd, name: str, *, tell: Tell) -> Trans
         with locked(paths.lock):
             candidate = _previous(paths, name)
             begun = _begun(paths, systemd, Kind.ROLLBACK, [candidate], None)
-        carrier = _carrier(paths, systemd, begun, [candidate], tell)
+        carrier = _carrier(paths, systemd, begun, [candidate], witness, tell)
         carrier.stage()
         return carrier.run()
 
@@ -295,11 +316,16 @@ def _previous(paths: Paths, name: str) -> _Candidate:
         return folder_digest(folder) if folder.is_dir() else ""
 
     if digest() != previous.digest:
-        raise NotFound(what, f"{previous.version} is not there any more", where=str(folder), remedy="installing it")
+        raise NotFound(
+            what,
+            f"{previous.version} is not there any more",
+            where=str(folder),
+            remedy=f"auroractl update repair {name}",
+        )
     manifest = read_module(folder, owner=owner_file(paths, name))
     plan = Planner(paths).plan(manifest, identity=installed(name), folder=str(folder))
     check_orders(paths, [plan])
-    return _Candidate(record, manifest, plan, previous, (), 0, digest)
+    return _Candidate(record, manifest, plan, previous, (), 0, (), digest)
 
 
 def confirm(paths: Paths, name: str) -> Transaction:

@@ -13,6 +13,7 @@ from aurora.names import unit_name
 from aurora.paths import Paths
 from aurora.quantity import format_duration
 from aurora.runtime.cause import Cause, CauseKind, explain
+from aurora.runtime.damage import Checked, active_slot, check
 from aurora.runtime.evidence import Evidence
 from aurora.runtime.folders import known_grants, read_module
 from aurora.runtime.incidents import read_incidents
@@ -43,6 +44,10 @@ class Why(NamedTuple):
     """All incidents that are kept, oldest first."""
 
 
+_WITH_DAMAGE = {CauseKind.NEVER_STARTED: "is not started", CauseKind.ENDED: "ended by itself"}
+"""Where nothing failed, and damaged files are the reason all the same: an empty program ends without an error."""
+
+
 def explain_module(paths: Paths, record: Record) -> Why:
     """Why the module stands as it does now. Denied for a caller who may not read its incidents."""
     known, granted = known_grants(paths), _granted(paths, record)
@@ -50,14 +55,30 @@ def explain_module(paths: Paths, record: Record) -> Why:
     fields = show_units([unit_name(record.name)], _PROPERTIES).get(unit_name(record.name), {})
     own = [one for one in past if not one.evidence.safe_state]
     standing = _standing(record, fields, own)
-    if standing is not None:
+    if standing is not None and standing.kind not in _WITH_DAMAGE:
         return Why(standing, None, past)
+    damaged = check(paths, active_slot(record))  # every byte of it: not read for one that is well
+    if standing is not None:
+        told = _damaged(damaged, _WITH_DAMAGE[standing.kind]) if damaged.damages else standing
+        return Why(told, None, past)
     latest = own[-1] if own else None
     # What was recorded may be of an earlier run: failures that come in quick succession are not all written down.
     if latest is None or (fields.get("ActiveState") == "failed" and not _same(latest.evidence, fields)):
         evidence = witness(paths, record, Failure())
         latest = Told(evidence, explain(evidence, known=known, granted=granted))
+    if damaged.damages:  # whatever it did, it did with other bytes than its author's
+        return Why(_damaged(damaged, "fails"), latest, past)
     return Why(latest.cause, latest, past)
+
+
+def _damaged(checked: Checked, verb: str) -> Cause:
+    name = checked.slot.module
+    return Cause(
+        kind=CauseKind.DAMAGED,
+        sentence=f"{name} {verb} while its files are damaged on disk: {checked.words}",
+        remedy=f"auroractl update repair {name}, then auroractl restart {name}",
+        patch=(),
+    )
 
 
 def _same(evidence: Evidence, fields: Mapping[str, str]) -> bool:

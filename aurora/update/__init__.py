@@ -11,8 +11,13 @@ versions   which version is the later one            PURE
 signature  what is signed, and how it is written           PURE
 signed     a .deb -> what it is, and its signatures; putting them there
 incoming   apt's list of what it is to install        PURE
-keys       Ed25519 keys made, used and sealed
+kinds      the kinds of keys, and their public keys in text  PURE
+ecdsa      signatures of the kind that tokens make
+keys       keys in files made, used and sealed
 keyring    the owner's keys and rules, from bytes          PURE
 keystore   where keys lie
+tokenuri   URIs of tokens and of keys in them         PURE
+tokenfile  the file of a key in a token, and what tokens have of it
+tokens     keys in tokens made, found and used
 trust      whether a package may be installed        PURE
 """

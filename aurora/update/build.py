@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 
 from aurora.errors import NotFound
-from aurora.host.files import copy_folder, write_atomic
+from aurora.host.files import write_atomic
 from aurora.host.process import run
+from aurora.host.staging import copy_folder
 from aurora.update.package import Content
 
 __all__ = ["build_package"]

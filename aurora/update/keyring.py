@@ -3,7 +3,7 @@
 A key is a file of its name, NAME.toml:
 
     name = "release"
-    public = "3f0e…"              # Ed25519, 64 hexadecimal digits
+    public = "3f0e…"              # Ed25519; a key of another kind begins with its name: "ecdsa-p256:02ab…"
     roles = ["release"]
     valid_from = 2026-01-01       # both days count, in UTC
     valid_until = 2028-12-31      # may be left out, as may valid_from
@@ -32,7 +32,7 @@ from typing import NamedTuple
 from aurora.errors import InputError, Problem
 from aurora.manifest.located import overlong_key
 from aurora.text import visible
-from aurora.update.signature import KEY_DIGITS
+from aurora.update.kinds import PUBLIC_RULE, kind_of
 
 __all__ = [
     "ANY_ROLE",
@@ -65,7 +65,6 @@ SIGNERS_MAX = 16
 ANY_ROLE = "*"
 NAME_RULE = "lower-case letters, digits and hyphens, a letter first, at most 48"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,47}", re.ASCII)
-_PUBLIC = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}", re.ASCII)
 _PATTERN = re.compile(r"[a-z0-9+.*?-]{1,128}", re.ASCII)
 
 
@@ -162,8 +161,8 @@ def _identity(reading: _Reading, table: Mapping[str, object]) -> tuple[str, str]
     name, public = table.get("name"), table.get("public")
     if not isinstance(name, str) or not is_key_name(name):
         reading.fault("name", f"a key's name is {NAME_RULE}")
-    if not isinstance(public, str) or not _PUBLIC.fullmatch(public):
-        reading.fault("public", f"it must be a text of {KEY_DIGITS} hexadecimal digits in lower case")
+    if not isinstance(public, str) or kind_of(public) is None:
+        reading.fault("public", f"it must be a text of {PUBLIC_RULE}")
     return str(name), str(public)
 
 

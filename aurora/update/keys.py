@@ -1,4 +1,4 @@
-"""Ed25519 keys, made, used and kept: all that needs the cryptography library.
+"""Keys in files, which are Ed25519, made, used and kept; and whether a key of any kind has signed something.
 
 A private key lies in a file of our own, of six lines. It is sealed by a passphrase: scrypt (64 MiB of memory, a part
 of a second) makes a key of it for ChaCha20-Poly1305, which authenticates all other lines as well. PKCS #8, as the
@@ -15,6 +15,9 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from aurora.update import ecdsa
+from aurora.update.kinds import Kind, kind_of, point_of
 
 __all__ = [
     "PRIVATE_MAX_BYTES",
@@ -75,9 +78,14 @@ def sign(private: PrivateKey, data: bytes) -> bytes:
 
 
 def is_signed(key: str, data: bytes, signature: bytes) -> bool:
-    """Whether the public key's owner has signed the data; False also for what is no key."""
+    """Whether the public key's owner has signed the data, in the way of its kind; False also for what is no key."""
+    kind = kind_of(key)
+    if kind is None:
+        return False
+    if kind is Kind.ECDSA_P256:
+        return ecdsa.is_signed_by(point_of(key), data, signature)
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, data)
+        Ed25519PublicKey.from_public_bytes(point_of(key)).verify(signature, data)
     except (InvalidSignature, ValueError):
         return False
     return True

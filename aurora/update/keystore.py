@@ -25,11 +25,21 @@ from aurora.update.keyring import (
     public_bytes,
     read_keyring,
 )
-from aurora.update.keys import PRIVATE_MAX_BYTES, BrokenKey, PrivateKey, is_sealed, private_bytes
+from aurora.update.keys import BrokenKey, PrivateKey, is_sealed, private_bytes
+from aurora.update.tokenfile import (
+    TOKEN_FILE_MAX_BYTES,
+    BrokenTokenFile,
+    is_token_file,
+    parse_token_file,
+    token_file_bytes,
+)
+from aurora.update.tokenuri import TokenUri, is_token_uri, uri_text
 
 __all__ = [
     "OwnKey",
+    "check_new",
     "make_key",
+    "make_token_key",
     "own_keys",
     "read_key_file",
     "read_own",
@@ -51,7 +61,9 @@ class OwnKey(NamedTuple):
     file: str
     """Of the private key."""
     sealed: bool
-    """Whether it takes a passphrase to use it."""
+    """Whether it takes a passphrase to use it, or to come to the token that it is in."""
+    uri: str | None
+    """The token that it is in; None for one that is in its file."""
 
 
 # The owner's
@@ -121,36 +133,66 @@ def make_key(folder: Path, name: str, private: PrivateKey, passphrase: bytes | N
 
     Refused when there is a key of that name.
     """
+    return _write_own(folder, name, private_bytes(private, passphrase), private.key)
+
+
+def make_token_key(folder: Path, name: str, public: str, uri: TokenUri) -> tuple[Path, Path]:
+    """Write where a key is that lives in a token to NAME.key, and its public part to NAME.toml; both paths.
+
+    Refused when there is a key of that name, UsageError when its URI is one that would not be read again.
+    """
+    try:
+        content = token_file_bytes(public, uri)
+    except ValueError as error:
+        why = f"of the URI that would name it {error}"
+        raise UsageError(f"make the key {name}", why, remedy="object= with another name") from error
+    return _write_own(folder, name, content, public)
+
+
+def check_new(folder: Path, name: str) -> tuple[Path, Path]:
+    """Where a new key of that name is to be written; Refused when there is one, UsageError for what is no name."""
     if not is_key_name(name):
         raise UsageError(f"make the key {name!a}", f"a key's name is {NAME_RULE}")
     secret, public = folder / f"{name}{PRIVATE_SUFFIX}", folder / f"{name}.toml"
     for file in (secret, public):
         if file.exists(follow_symlinks=False):
             raise Refused(f"make the key {name}", "there is one of that name", where=str(file), remedy="another name")
+    return secret, public
+
+
+def _write_own(folder: Path, name: str, content: bytes, key: str) -> tuple[Path, Path]:
+    secret, public = check_new(folder, name)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise HostError(f"make the key {name}", str(error), where=str(folder)) from error
-    write_atomic(secret, private_bytes(private, passphrase), mode=0o600)
-    write_atomic(public, public_bytes(Key(name, private.key, ())))
+    write_atomic(secret, content, mode=0o600)
+    try:
+        write_atomic(public, public_bytes(Key(name, key, ())))
+    except BaseException:
+        secret.unlink(missing_ok=True)
+        raise
     return secret, public
 
 
 def read_key_file(file: Path) -> bytes:
-    """A private key as its file has it; Refused when others than its owner can read it."""
+    """A private key as its file has it, or where it is; Refused when others than its owner can read the file."""
     what = "read the private key"
-    data = _read(file, PRIVATE_MAX_BYTES, what)
+    data = _read(file, TOKEN_FILE_MAX_BYTES, what)  # the longer one of the two kinds of files
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         raise Refused(what, "others than its owner may read it", where=str(file), remedy=f"chmod 600 {file}")
     try:
-        is_sealed(data)
-    except BrokenKey as error:
+        _ = parse_token_file(data) if is_token_file(data) else is_sealed(data)
+    except (BrokenKey, BrokenTokenFile) as error:
         raise InputError(what, str(error), where=str(file)) from error
     return data
 
 
 def read_own(folder: Path, name: str) -> tuple[Path, bytes]:
     """The file of an own key, given its name or a path (with a slash, or ending in .key), and what is in it."""
+    if is_token_uri(name):
+        why = "a key in a token is used by a name, whose file says which public key it is to have"
+        raise UsageError("find the key", why, remedy="auroractl key new NAME --in URI --existing, and then --key NAME")
     if "/" in name or name.endswith(PRIVATE_SUFFIX):
         return Path(name), read_key_file(Path(name))
     if not is_key_name(name):
@@ -165,11 +207,18 @@ def own_keys(folder: Path) -> tuple[list[OwnKey], list[Problem]]:
     for file in sorted(folder.glob(f"*{PRIVATE_SUFFIX}"))[:OWN_MAX] if folder.is_dir() else []:
         try:
             data = read_key_file(file)
-            public = data.decode("ascii").splitlines()[1].partition(" ")[2]
-            found.append(OwnKey(file.stem, public, str(file), is_sealed(data)))
+            found.append(_own(file, data))
         except AuroraError as error:
             problems += error.problems
     return found, problems
+
+
+def _own(file: Path, data: bytes) -> OwnKey:
+    if is_token_file(data):
+        public, uri = parse_token_file(data)
+        return OwnKey(file.stem, public, str(file), sealed=True, uri=uri_text(uri.of_key))
+    public = data.decode("ascii").splitlines()[1].partition(" ")[2]
+    return OwnKey(file.stem, public, str(file), sealed=is_sealed(data), uri=None)
 
 
 def _read(file: Path, max_bytes: int, what: str = "read a key") -> bytes:

@@ -1,6 +1,6 @@
 """What a signature says and how it stands in a package: strict and canonical, so that there is one form of each. Pure.
 
-A signature is a member of the .deb, `_aurora` and the first eight digits of its key. Its text, read by `ar p`:
+A signature is a member of the .deb, `_aurora` and eight digits of its key, the first ones. Its text, read by `ar p`:
 
     aurora-core package signature 1
     package aurora-module-hello
@@ -15,8 +15,11 @@ A signature is a member of the .deb, `_aurora` and the first eight digits of its
     signature 77c1…
 
 What is signed is the statement: all lines up to `key`, the first of which says what it is, so that it can be taken
-for nothing else that the key may sign. A digest (SHA-256) is that of a part as it stands in the archive, with its
-header and padding: no bit of the package is left out. All signatures of a package are over the same statement.
+for nothing else that the key may sign. A key that is not Ed25519 signs the line `key` as well, which names its kind:
+a signature is then good for one key and one way to verify it, and never for one that was made to fit.
+
+A digest (SHA-256) is that of a part as it stands in the archive, with its header and padding: no bit of the package
+is left out. All signatures of a package are over the same statement.
 """
 
 from __future__ import annotations
@@ -27,10 +30,10 @@ from datetime import date
 from typing import NamedTuple
 
 from aurora.update.ar import SIGNATURE_MAX_BYTES
+from aurora.update.kinds import PUBLIC, Kind, first_digits, kind_of
 from aurora.update.versions import is_older, is_version
 
 __all__ = [
-    "KEY_DIGITS",
     "BrokenSignature",
     "Facts",
     "Signature",
@@ -40,13 +43,12 @@ __all__ = [
     "member_name",
     "parse_signature",
     "signature_bytes",
+    "signed_bytes",
     "statement_bytes",
     "statement_fault",
 ]
 
 DOMAIN = "aurora-core package signature 1"
-KEY_DIGITS = 64
-"""An Ed25519 public key, 32 bytes, in hexadecimal digits."""
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{1,127}", re.ASCII)
 _ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]{1,30}", re.ASCII)
 _PART = re.compile(r"debian-binary|(control|data)\.tar(\.(gz|xz|zst))?", re.ASCII)
@@ -55,7 +57,8 @@ _LAYOUT = re.compile(
     rf"(?P<statement>{DOMAIN}\npackage (?P<package>[^\n]+)\nversion (?P<version>[^\n]+)\n"
     r"architecture (?P<architecture>[^\n]+)\nexpires (?P<expires>[^\n]+)\nlowest (?P<lowest>[^\n]+)\n"
     r"(?P<parts>(?:part [a-z.-]{1,16} [0-9a-f]{64}\n){3}))"
-    r"key (?P<key>[0-9a-f]{64})\nsignature (?P<signature>[0-9a-f]{128})\n",
+    rf"key (?P<key>{PUBLIC})\n"
+    r"signature (?P<signature>[0-9a-f]{128})\n",
     re.ASCII,
 )
 
@@ -89,7 +92,7 @@ class Signature(NamedTuple):
 
     statement: Statement
     key: str
-    """The public key, as KEY_DIGITS digits."""
+    """The text of the public key."""
     signature: bytes
 
 
@@ -116,10 +119,16 @@ def statement_fault(statement: Statement) -> str | None:
 
 
 def statement_bytes(statement: Statement) -> bytes:
-    """What is signed; ValueError when the statement cannot be made."""
+    """The statement's lines; ValueError when it cannot be made."""
     if fault := statement_fault(statement):
         raise ValueError(fault)
     return "".join(f"{line}\n" for line in _lines(statement)).encode("ascii")
+
+
+def signed_bytes(statement: Statement, key: str) -> bytes:
+    """What a key of that text signs; ValueError when the statement cannot be made."""
+    tail = b"" if kind_of(key) is Kind.ED25519 else f"key {key}\n".encode("ascii")
+    return statement_bytes(statement) + tail
 
 
 def _lines(statement: Statement) -> Iterator[str]:
@@ -142,7 +151,7 @@ def signature_bytes(signature: Signature) -> bytes:
 
 def member_name(key: str) -> str:
     """The name of the member with the signature of a key."""
-    return f"_aurora{key[:8]}"
+    return f"_aurora{first_digits(key)}"
 
 
 def parse_signature(data: bytes, *, member: str) -> Signature:

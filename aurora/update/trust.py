@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from aurora.update.keyring import ANY_ROLE, Key, Rule, rule_for
 from aurora.update.keys import is_signed
-from aurora.update.signature import Facts, Signature, Statement, facts_fault, statement_bytes
+from aurora.update.kinds import brief
+from aurora.update.signature import Facts, Signature, Statement, facts_fault, signed_bytes
 from aurora.update.versions import is_older, is_version
 
 __all__ = ["Known", "Signer", "Verdict", "judge"]
@@ -83,7 +84,7 @@ def judge(
     reasons = [fault] if (fault := facts_fault(facts)) else []
     signers = tuple(_signer(one, keys.get(one.key), today) for one in signatures)
     for one in signatures:
-        if not is_signed(one.key, statement_bytes(one.statement), one.signature):
+        if not is_signed(one.key, signed_bytes(one.statement, one.key), one.signature):
             reasons.append(f"the signature of {_shown(one.key, keys)} is not by that key, or was damaged")
         reasons += _differences(facts, one.statement.facts, _shown(one.key, keys))
     if len({one.key for one in signatures}) != len(signatures):
@@ -101,7 +102,7 @@ def judge(
 
 
 def _shown(public: str, keys: Mapping[str, Key]) -> str:
-    return keys[public].name if public in keys else f"the key {public[:16]}…"
+    return keys[public].name if public in keys else f"the key {brief(public)}"
 
 
 def _signer(signature: Signature, key: Key | None, today: date) -> Signer:
@@ -151,7 +152,7 @@ def _missing(facts: Facts, signers: Sequence[Signer], rule: Rule | None) -> list
         return []
     needed = " and ".join(_counted(count, role) for role, count in sorted(rule.signers.items()))
     reasons = [] if signers else ["nobody has signed it"]
-    reasons += [f"the signature of {one.name or f'the key {one.key[:16]}…'} does not count: {one.fault}"
+    reasons += [f"the signature of {one.name or f'the key {brief(one.key)}'} does not count: {one.fault}"
                 for one in signers if one.fault]  # fmt: skip
     has = ", ".join(f"{one.name} ({', '.join(one.roles)})" for one in good.values()) or "none"
     return [*reasons, f"it must be signed by {needed}, and the signatures that count are by: {has}"]

@@ -27,6 +27,8 @@ DATA_MAX_BYTES = FOLDER_MAX_BYTES + FOLDER_MAX_ENTRIES * 4096
 """The decompressed data archive: its content, and for each member header, long name and padding."""
 PACKAGE_MAX_BYTES = DATA_MAX_BYTES + CONTROL_MAX_BYTES
 """The .deb itself: one that is longer cannot hold what is allowed."""
+KEPT_MAX_BYTES = 32 << 20
+"""A data archive with no more is kept in memory while it is judged, and not decompressed again to be written."""
 TIMEOUT_SEC = 300.0
 """For each of the archives."""
 type _Found = Iterator[tuple[Member, Iterator[bytes]]]
@@ -61,7 +63,7 @@ def unpacked(deb: Path, *, shown: str | None = None) -> Iterator[Path]:
     """
     where = shown if shown is not None else str(deb)
     check_outside(deb, where)
-    data, module = _judge(deb, where)
+    data, module, kept = _judge(deb, where)
     with tempfile.TemporaryDirectory(prefix="aurora-deb-") as scratch:
         folder = Path(scratch, module)
         folder.mkdir()
@@ -72,7 +74,10 @@ def unpacked(deb: Path, *, shown: str | None = None) -> Iterator[Path]:
                     raise BrokenTar("it changed while it was read")
                 _write(folder, member, content)
 
-        streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, write)
+        if kept.whole:
+            write(members_of(kept.read))
+        else:
+            streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, write)
         if next(data, None) is not None:
             raise InputError.of([Problem("read the package", "it changed while it was read", where)])
         yield folder
@@ -96,12 +101,42 @@ def check_outside(deb: Path, where: str) -> None:
         ) from error
 
 
-def _judge(deb: Path, where: str) -> tuple[Iterator[Member], str]:
-    """The members of the data archive, and the module they are; InputError with all that is against them."""
+class _Kept:
+    """What was read of an archive, in memory, while that is not more than KEPT_MAX_BYTES."""
+
+    def __init__(self) -> None:
+        self.whole = True
+        self._data = bytearray()
+        self._at = 0
+
+    def beside(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        """The same as `read`, and keep what it gives."""
+
+        def both(size: int) -> bytes:
+            chunk = read(size)
+            self.whole = self.whole and len(self._data) + len(chunk) <= KEPT_MAX_BYTES
+            if self.whole:
+                self._data += chunk
+            else:
+                self._data.clear()
+            return chunk
+
+        return both
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes of what was kept, fewer only at its end."""
+        chunk = bytes(memoryview(self._data)[self._at : self._at + size])
+        self._at += len(chunk)
+        return chunk
+
+
+def _judge(deb: Path, where: str) -> tuple[Iterator[Member], str, _Kept]:
+    """The members of the data archive, the module they are, and the archive; InputError with all that is against it."""
     members: list[Member] = []
     contents = Contents(where)
     files: dict[str, bytes] = {}
     others: list[str] = []
+    kept = _Kept()
 
     def control(found: _Found) -> None:
         for member, content in found:
@@ -119,11 +154,11 @@ def _judge(deb: Path, where: str) -> tuple[Iterator[Member], str]:
             members.append(member)
 
     streamed(deb, "--ctrl-tarfile", CONTROL_MAX_BYTES, where, control)
-    streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, data, is_full=lambda: contents.full)
+    streamed(deb, "--fsys-tarfile", DATA_MAX_BYTES, where, data, is_full=lambda: contents.full, kept=kept)
     module = contents.end()
     if problems := [*contents.problems, *control_problems(files, others, module, where)]:
         raise InputError.of(problems)
-    return iter(members), module
+    return iter(members), module, kept
 
 
 def streamed(
@@ -134,6 +169,7 @@ def streamed(
     take: Callable[[_Found], None],
     *,
     is_full: Callable[[], bool] = lambda: False,
+    kept: _Kept | None = None,
 ) -> None:
     """Give the members of one archive to `take`; InputError when dpkg-deb or the archive ends badly."""
     # One thread: the memory that decompressing takes does not depend on how many CPUs there are.
@@ -141,7 +177,7 @@ def streamed(
     try:
         with output_of(argv, max_bytes=max_bytes, timeout_sec=TIMEOUT_SEC) as output:
             try:
-                take(members_of(output.read))
+                take(members_of(output.read if kept is None else kept.beside(output.read)))
             except BrokenTar as error:
                 if str(error) == "it ends in the middle":
                     output.finish()  # dpkg-deb may know why

@@ -7,7 +7,7 @@
     kept layer state         machines that stay or are thrown away, disks with our package installed
     image guest initrd tree  from Debian packages to a bootable disk
     package chroot           from a source tree to .deb files, in a Debian tree made for that
-    qemu qmp accel ssh disk  the processes and the disks below
+    qemu tpm qmp accel ssh disk  the processes and the disks below
     flavours                 the kinds of machine and all package lists, as data
     debiandir hostpackages linters cache progress tools errors
 

@@ -2,7 +2,7 @@
 
 `vm` is one throw-away machine for the whole session, with this tree's package installed by apt and really booted;
 where the session is spread over processes (pytest-xdist), each of them has one. A test that reboots it, cuts its
-power or installs something leaves it working. `other_vm` boots more of them.
+power or installs something leaves it working. `other_vm` boots more of them, `token_vm` one with a TPM.
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cuts", type=int, default=1, metavar="N", help="run each test that cuts the power at random N times"
     )
+    parser.addoption("--browsers", action="store_true", help="run the tests that need a web browser, and no others")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Marks of the rig."""
     config.addinivalue_line("markers", "many_cuts: run where --cuts asks for more than one")
+    config.addinivalue_line("markers", "browsers: run where --browsers asks for it")
     config.addinivalue_line("markers", f"deadline(seconds): how long the test may take, instead of {DEADLINE_SEC}")
 
 
@@ -63,6 +65,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     if items and items[0].config.getoption("--cuts") == 1:
         items[:] = [item for item in items if item.get_closest_marker("many_cuts") is None]
+    if items:
+        browsers = items[0].config.getoption("--browsers")
+        items[:] = [item for item in items if browsers == (item.get_closest_marker("browsers") is not None)]
     allowed: Counter[Path] = Counter()
     for item in items:
         mark = item.get_closest_marker("deadline")
@@ -97,16 +102,31 @@ def _make_room(machine: Machine) -> None:
 @pytest.fixture
 def other_vm(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Machine]]:
     """Boots a machine of the flavour named, for this test only: `other_vm("without")`."""
-    source: Path = request.config.getoption("--source").resolve()
     with contextlib.ExitStack() as opened:
+        yield lambda name: opened.enter_context(_booted(request, name))
 
-        def boot(name: str) -> Machine:
-            machine = opened.enter_context(layer.throw_away(image(flavours.flavour(name), source), packages(source)))
-            _make_room(machine)
-            machine.boot(f"booting {name}")
-            return machine
 
-        yield boot
+@pytest.fixture(scope="module")
+def token_vm(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine with a TPM, for the tests of one file."""
+    with _booted(request, "token") as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def browser_vm(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine with a web browser and Node, for the tests of one file."""
+    with _booted(request, "browser") as machine:
+        yield machine
+
+
+@contextlib.contextmanager
+def _booted(request: pytest.FixtureRequest, name: str) -> Iterator[Machine]:
+    source: Path = request.config.getoption("--source").resolve()
+    with layer.throw_away(image(flavours.flavour(name), source), packages(source)) as machine:
+        _make_room(machine)
+        machine.boot(f"booting {name}")
+        yield machine
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,11 +19,31 @@ FOLDERS = "/var/lib/aurora-test/modules"
 START_SEC = 300
 """What a few commands that start modules may take; on an idle machine a start takes 3 s."""
 
+INSTALL_SEC = 600
+"""What another version of the core may take to be installed, and tried."""
+
 VOLATILE = "/etc/systemd/journald.conf.d/volatile.conf"
 """Where a test says that the journal does not outlive a boot, as it did not on Raspberry Pi OS."""
 
 SLEEPER = "#!/bin/sh\necho up\nwhile :; do sleep 1; done\n"
 """The program of a module that is just there."""
+
+FILLER = "/var/filler"
+"""What `fill_disk` fills it with; to be removed."""
+
+
+def fill_disk(left_bytes: int) -> str:
+    """Shell that leaves so much room on the machine's disk, for root as well; at most 7 MiB."""
+    return f"""
+mkdir -p {FILLER}
+for spare_mib in 8 16 32 64; do  # what the file system needs for itself is not known before
+    fallocate -l $(($(stat -f -c '%f * %S' /var) - (spare_mib << 20))) {FILLER}/most && break
+    rm -f {FILLER}/most
+done
+dd if=/dev/zero of={FILLER}/rest bs=64k status=none 2>/dev/null || true
+truncate -s -{left_bytes} {FILLER}/rest
+sync
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

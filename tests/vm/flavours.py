@@ -19,6 +19,8 @@ GUEST_PACKAGES = (
     "less",
     "libnss-systemd",
     "libpam-systemd",
+    "libtpm2-pkcs11-1",
+    "libtpm2-pkcs11-tools",
     "linux-image-cloud-amd64",
     "netbase",
     "openssh-server",
@@ -26,15 +28,20 @@ GUEST_PACKAGES = (
     "python3",
     "python3-hypothesis",
     "python3-pytest",
+    "softhsm2",
     "strace",
     "systemd",
     "systemd-sysv",
+    "tpm2-tools",
     "udev",
 )
 """What every test machine has: a small Debian server, and what tests inside it use."""
 
 CARRIED_PACKAGES = ("busybox", "lighttpd", "mosquitto", "mosquitto-clients", "socat")
 """Unmodified Debian programs for tests to wrap as modules: not installed, but apt there can do so offline."""
+
+TOKEN_PACKAGES = ("p11-kit-modules", "python3-pykcs11")
+"""What comes to keys in tokens, for a test to install as their owner would: carried in the same way."""
 
 BUILD_PACKAGES = (
     "apparmor",
@@ -45,6 +52,9 @@ BUILD_PACKAGES = (
     "fakeroot",
     "git",
     "libapparmor1",
+    "libsofthsm2",
+    "libtpm2-pkcs11-1",
+    "libtss2-tcti-swtpm0t64",
     "lintian",
     "mandoc",
     "mypy",
@@ -58,6 +68,7 @@ BUILD_PACKAGES = (
     "python3-pytest-xdist",
     "python3-setuptools",
     "shellcheck",
+    "swtpm",
     "systemd",
 )
 """What the build tree has beside the source's own dependencies: for packaging, and for tests without a VM."""
@@ -78,6 +89,8 @@ class Flavour:
     files: Mapping[str, str] = field(default_factory=dict)
     """Absolute path in the machine -> text."""
     memory_mib: int = 1536
+    tpm: bool = False
+    """Whether it has a TPM 2.0, an emulated one of its own."""
 
 
 _ROWS = (
@@ -95,10 +108,17 @@ _ROWS = (
         memory_mib=3072,
     ),
     Flavour(
+        name="browser",
+        why="with a web browser and Node, which talk on the message hub",
+        packages=("chromium-headless-shell", "nodejs"),
+        memory_mib=3072,
+    ),
+    Flavour(
         name="without",
         why="as Raspberry Pi OS was: no memory controller and no AppArmor",
         cmdline="cgroup_disable=memory apparmor=0",
     ),
+    Flavour(name="token", why="with a TPM, in which keys can live", tpm=True),
 )
 
 FLAVOURS: Mapping[str, Flavour] = {row.name: row for row in _ROWS}

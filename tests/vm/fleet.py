@@ -32,7 +32,7 @@ AHEAD = 200
 """Messages that are published ahead of their acks."""
 OF_ONE = 400
 """Connections of one user, of whom the hub lets in 500."""
-DEADLINE_SEC = 250.0
+DEADLINE_SEC = 700.0
 
 
 class Wire:

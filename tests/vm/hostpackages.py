@@ -17,6 +17,7 @@ PROGRAMS: Mapping[str, str] = {
     "qemu-img": "qemu-utils",
     "mmdebstrap": "mmdebstrap",
     "mke2fs": "e2fsprogs",
+    "swtpm": "swtpm",
     "dpkg-deb": "dpkg",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",

@@ -21,14 +21,14 @@ class Image:
     flavour: Flavour
     """What it was made for."""
     key: str
-    """Names this very disk, and the kernel command line: machines of equal keys are alike."""
+    """Names this very disk, the kernel command line and the hardware: machines of equal keys are alike."""
     directory: Path
     """Its cache entry."""
 
     @property
     def plain(self) -> Image:
-        """The same disk, booted as the kernel does without being told anything."""
-        flavour = replace(self.flavour, cmdline="")
+        """The same disk, booted as the kernel does without being told anything, and with nothing to be found."""
+        flavour = replace(self.flavour, cmdline="", tpm=False)
         return replace(self, flavour=flavour, key=_key(self.directory, flavour))
 
     @property
@@ -50,7 +50,7 @@ class Image:
 def image(flavour: Flavour, source: Path) -> Image:
     """The image of that flavour which can install the packages of `source`; built when the cache has none."""
     packages = sorted({*flavours.GUEST_PACKAGES, *flavour.packages})
-    carried = sorted({*debiandir.runtime_packages(source), *flavours.CARRIED_PACKAGES})
+    carried = sorted({*debiandir.runtime_packages(source), *flavours.CARRIED_PACKAGES, *flavours.TOKEN_PACKAGES})
     public_key = ssh.public_key()
     recipe = [
         flavours.SUITE,
@@ -77,7 +77,7 @@ def image(flavour: Flavour, source: Path) -> Image:
 
 def _key(directory: Path, flavour: Flavour) -> str:
     # An image made again from the same recipe is another disk: a layer over the old one would not fit it.
-    return cache.key_of([cache.identity(directory), flavour.cmdline])
+    return cache.key_of([cache.identity(directory), flavour.cmdline, flavour.tpm])
 
 
 def _make_boot_files(tree_dir: Path, directory: Path) -> None:

@@ -10,11 +10,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tests.vm import accel, cache, qemu, ssh
+from tests.vm import accel, cache, qemu, ssh, tpm
 from tests.vm.disk import chain
 from tests.vm.errors import CommandFailed, EmulationBroke, RigError, tail
 from tests.vm.image import Image
@@ -75,9 +75,9 @@ PROCESSORS_MAX = 2
 class Machine:
     """A virtual machine with a disk of its own, reached as root.
 
-    `directory` has its disk (disk.qcow2, made by the caller), its console's log and QEMU's messages. The machine
-    dies with this program unless `kept`. One thread at a time may reboot, cut or stop it; commands may run
-    beside each other.
+    `directory` has its disk (disk.qcow2, made by the caller), its console's log, QEMU's messages, and what its TPM
+    keeps, where it has one. The machine dies with this program unless `kept`. One thread at a time may reboot, cut or
+    stop it; commands may run beside each other.
     """
 
     def __init__(self, image: Image, directory: Path, *, kept: bool = False, found: _Found | None = None) -> None:
@@ -148,9 +148,17 @@ class Machine:
             self.process.kill()
         self.line.close()
 
-    def power_cut(self) -> None:
-        """Take the power away, switch on again with the same disk, and return when it is up."""
+    def power_cut(self, *, again_when: str = "") -> None:
+        """Take the power away, switch on again with the same disk, and return when it is up.
+
+        With a shell condition it is taken away once more while systemd is still starting, as soon as that holds.
+        """
         self.cut()
+        if again_when:
+            self._power_on()
+            self.line.connect(time.monotonic() + BOOT_SEC, self._must_live)
+            self.wait_until(again_when, BOOT_SEC)
+            self.cut()
         self.boot("booting after the power cut")
 
     def power_off(self) -> None:
@@ -300,7 +308,7 @@ class Machine:
             "--allow-downgrades -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 ./*.deb"
         )
         with step("vm: installing " + " ".join(deb.name for deb in debs)):
-            done = self.run(command, check=False, timeout_sec=600)
+            done = self.run(command, check=False, timeout_sec=1200)
         if done.returncode != 0:
             journal = self.run("journalctl -q --no-pager -b -p notice -n 25", check=False).stdout
             raise RigError(
@@ -349,12 +357,14 @@ class Machine:
             monitor=self.monitor,
             memory=memory,
         )
-        held = [cache.hold(entry) for entry in {image.directory, *chain(self.disk)}]
-        try:
-            self.process = qemu.start(qemu.argv(hardware), self.directory / "qemu.log", held, outlive_us=self.kept)
-        finally:
+        with ExitStack() as ours:
+            held = [cache.hold(entry) for entry in {image.directory, *chain(self.disk)}]
             for descriptor in held:
-                os.close(descriptor)
+                ours.callback(os.close, descriptor)
+            if image.flavour.tpm:
+                held.append(ours.enter_context(tpm.beside(self.directory, outlive_us=self.kept)))
+                hardware = replace(hardware, tpm=held[-1])
+            self.process = qemu.start(qemu.argv(hardware), self.directory / "qemu.log", held, outlive_us=self.kept)
         _Found(process=self.process, port=self.line.port, sockets=self.sockets).write(self.directory)
 
     def _wait_up(self, deadline: float) -> None:

@@ -1,4 +1,4 @@
-"""One QEMU process: how it is started, known again, and ended."""
+"""The QEMU process of a machine, and what runs beside it: how it is started, known again, and ended."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Hardware:
     """A socket, made by QEMU."""
     memory: Path | None = None
     """What a machine with the same disk was doing when it was saved, to go on with."""
+    tpm: int | None = None
+    """The descriptor, to be inherited, of a socket that leads to its TPM; see tpm.py."""
 
 
 def argv(hardware: Hardware) -> list[str]:
@@ -61,6 +63,11 @@ def argv(hardware: Hardware) -> list[str]:
         # Page tables of four levels: a fifth costs every walk a step, and is only for more memory than this.
         "tcg": ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"],
     }[hardware.accel]
+    tpm = [
+        *("-chardev", f"socket,id=tpm,fd={hardware.tpm}"),
+        *("-tpmdev", "emulator,id=tpm,chardev=tpm"),
+        *("-device", "tpm-crb,tpmdev=tpm"),
+    ]
     incoming = ["-incoming", f"exec:cat {shlex.quote(str(hardware.memory))}"] if hardware.memory else []
     return [
         "qemu-system-x86_64",
@@ -96,6 +103,7 @@ def argv(hardware: Hardware) -> list[str]:
         str(hardware.initrd),
         "-append",
         cmdline,
+        *(tpm if hardware.tpm is not None else []),
         *incoming,
     ]
 
@@ -139,10 +147,11 @@ class Process:
 
 
 def start(command: list[str], log: Path, held: list[int], *, outlive_us: bool) -> Process:
-    """Start QEMU with its messages going to `log` and the descriptors `held` inherited.
+    """Start QEMU, or what runs beside it, with its messages going to `log` and the descriptors `held` inherited.
 
     Unless `outlive_us`, the kernel kills it when we end, however we end.
     """
+    program = command[0]
     if not outlive_us:
         command = ["setpriv", "--pdeathsig", "KILL", "--", *command]
     with log.open("ab") as output:
@@ -156,7 +165,7 @@ def start(command: list[str], log: Path, held: list[int], *, outlive_us: bool) -
         )
     fields = _stat(child.pid)
     if fields is None:
-        raise RigError("start QEMU", "it ended at once", "", log.read_text(errors="replace"))
+        raise RigError(f"start {program}", "it ended at once", "", log.read_text(errors="replace"))
     _CHILDREN.append(child)
     return Process(pid=child.pid, started_ticks=int(fields[19]))
 

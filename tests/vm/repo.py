@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,9 @@ for one in "$work"/usr/share/aurora/examples/*/; do
     auroractl pack "$one" --output /build
 done
 """
+_SIGNING = "sign the packages"
+_OF_A_TOKEN = b"aurora-core token key "
+"""What the file of a key begins with that is in a token."""
 _SIGN = 'for deb in /build/*.deb; do auroractl sign "$deb" --key "/mnt/$0"; done'
 
 
@@ -100,17 +104,35 @@ def shipped(source: Path, work: Path, *, signer: Path | None = None) -> list[Pat
 
     `signer` is a private key that `auroractl key new` made: they are signed with it.
     """
+    if signer is not None and not signer.is_file():
+        raise RigError(_SIGNING, f"{signer} is no file", "the NAME.key that auroractl key new made")
     built = packages(source)
     for deb in built.debs:
         shutil.copy(deb, work)
     place = chroot.Mount(here=work, there="/build", writable=True)
     _in_tree("pack the modules", source, ["sh", "-c", _AURORACTL + _PACK], [place])
-    if signer is not None:
-        if not signer.is_file():
-            raise RigError("sign the packages", f"{signer} is no file", "the NAME.key that auroractl key new made")
+    debs = sorted(work.glob("*.deb"))
+    if signer is not None and signer.read_bytes().startswith(_OF_A_TOKEN):
+        sign_with_token(signer, debs)
+    elif signer is not None:
         places = [place, chroot.Mount(here=signer.absolute().parent, there="/mnt")]
-        _in_tree("sign the packages", source, ["sh", "-c", _AURORACTL + _SIGN, signer.name], places)
-    return sorted(work.glob("*.deb"))
+        _in_tree(_SIGNING, source, ["sh", "-c", _AURORACTL + _SIGN, signer.name], places)
+    return debs
+
+
+def sign_with_token(signer: Path, debs: Sequence[Path]) -> None:
+    """Sign the packages in place with a key that is in a token, by the auroractl that is installed on this machine.
+
+    The build tree has neither the token's device nor the library and the settings that lead to it.
+    """
+    program = shutil.which("auroractl")
+    if program is None:
+        why = f"the key of {signer} is in a token, and this machine has no auroractl to come to it"
+        raise RigError(_SIGNING, why, "apt install ./aurora-core_*.deb, or DEBS= with packages that are signed")
+    for deb in debs:
+        status = subprocess.run([program, "sign", str(deb), "--key", str(signer.absolute())], check=False).returncode
+        if status != 0:
+            raise RigError(_SIGNING, f"it ended with status {status}", "its messages above")
 
 
 def _in_tree(what: str, source: Path, command: Sequence[str], places: Sequence[chroot.Mount]) -> None:

@@ -34,15 +34,16 @@ VM_TESTS = "tests/vm"
 
 POWER_TESTS = (
     "tests/vm/test_power.py::test_a_power_cut_amid_changes_leaves_every_module_whole",
-    "tests/vm/test_update.py::test_a_power_cut_amid_an_update_of_two_leaves_all_old_or_all_new",
+    "tests/vm/test_power_updates.py",
+    "tests/vm/test_core_slots.py",
 )
 """What is cut at another random moment each time."""
 
-CUTS = 150
-"""How often the power is cut in each of POWER_TESTS, when that is asked for."""
+CUTS = 75
+"""How often the power is cut in each test of POWER_TESTS that is given a cut, when that is asked for."""
 
-BENCHES = frozenset({"bench", "link"})
-"""Images that no test needs."""
+BENCHES = frozenset({"bench", "link", "browser"})
+"""Images that the tests of each change do without."""
 
 MACHINES_MAX = 2
 """How many machines run the VM tests side by side: an emulated one keeps little more than one processor busy, and
@@ -115,8 +116,17 @@ def vm_tests() -> Count:
 
 
 def power_cuts() -> Count:
-    """The tests of POWER_TESTS, CUTS times each: hours, where machines are emulated."""
-    return _in_machines(f"--cuts={CUTS}", *POWER_TESTS)
+    """The tests of POWER_TESTS, CUTS times each, and when each cut was: hours, where machines are emulated."""
+    # One cut does not need the others, and two machines are to end together.
+    count = _in_machines(f"--cuts={CUTS}", "--dist=worksteal", *POWER_TESTS)
+    for line in _told(cache.root() / "vm-tests.xml"):
+        print(line, flush=True)
+    return count
+
+
+def browsers() -> Count:
+    """What needs a web browser and Node in the machine, which would double its disk."""
+    return _in_machines("--browsers", "tests/vm/test_link_browsers.py")
 
 
 def websocket_cases() -> Count:
@@ -173,7 +183,11 @@ PARTS: Mapping[str, Callable[[], Count]] = {
     "vm": vm_tests,
 }
 
-MORE: Mapping[str, Callable[[], Count]] = {"power-cuts": power_cuts, "autobahn": websocket_cases}
+MORE: Mapping[str, Callable[[], Count]] = {
+    "power-cuts": power_cuts,
+    "autobahn": websocket_cases,
+    "browsers": browsers,
+}
 """What is run when it is named, and takes too long for each change."""
 
 
@@ -225,6 +239,16 @@ def _read(report: Path) -> Count:
         )
         total += Count(passed=tests - failed - errors - skipped, failed=failed, errors=errors, skipped=skipped)
     return total if total.passed or not total.good else total + Count(errors=1)
+
+
+def _told(report: Path) -> list[str]:
+    """What the tests in a JUnit file have recorded, a line each."""
+    lines = []
+    for case in ET.parse(report).getroot().iter("testcase") if report.exists() else ():
+        told = [f"{one.get('name')}: {one.get('value')}" for one in case.iter("property")]
+        end = "failed" if case.find("failure") is not None or case.find("error") is not None else "passed"
+        lines.append("; ".join((f"{case.get('name')} {end}", *told)))
+    return lines
 
 
 if __name__ == "__main__":

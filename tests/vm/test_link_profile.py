@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.vm.core import Core, Module, tidied
+from tests.vm.core import INSTALL_SEC, Core, Module, tidied
 from tests.vm.machine import Machine
 from tests.vm.package import packages
 
@@ -158,6 +158,7 @@ def test_nothing_else_gets_through_the_profile_even_by_root(core: Core) -> None:
     assert 'name="/etc/shadow"' in core.run(DENIALS).stdout
 
 
+@pytest.mark.deadline(900)
 def test_with_apparmor_and_without_its_profile_the_hub_does_not_start_and_an_upgrade_brings_it_back(
     core: Core, request: pytest.FixtureRequest
 ) -> None:
@@ -172,7 +173,10 @@ def test_with_apparmor_and_without_its_profile_the_hub_does_not_start_and_an_upg
     assert "apparmor_parser --replace /etc/apparmor.d/aurora-link" in row["remedy"]
     (deb,) = packages(request.config.getoption("--source").resolve()).debs
     core.machine.push(deb, f"/var/lib/aurora-test/{deb.name}")
-    core.run(f"apt-get -qq install --yes --reinstall /var/lib/aurora-test/{deb.name} >/dev/null 2>&1")
+    core.run(
+        f"apt-get -qq install --yes --reinstall /var/lib/aurora-test/{deb.name} >/dev/null 2>&1",
+        timeout_sec=INSTALL_SEC,
+    )
     core.run(f"systemctl restart {HUB}; auroractl link pub first 1")
     assert core.run(LABEL).stdout == "aurora-link (enforce)\n"
     assert confined(core)["able"] is True

@@ -52,7 +52,7 @@ def core(vm: Machine) -> Iterator[Core]:
 
 def seen(core: Core, *arguments: str) -> dict[str, Any]:
     """What the fleet saw."""
-    said = core.run(f"python3 {FLEET} {shlex.join(arguments)}", timeout_sec=600).stdout
+    said = core.run(f"python3 {FLEET} {shlex.join(arguments)}", timeout_sec=750).stdout
     found: dict[str, Any] = json.loads(said.splitlines()[-1])
     print(found)
     return found

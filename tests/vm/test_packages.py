@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.vm.core import Core, Module, folder, tidied
+from tests.vm.core import INSTALL_SEC, Core, Module, folder, tidied
 from tests.vm.machine import Machine
 
 DEBS = "/var/lib/aurora-test/parcels"
@@ -134,7 +134,7 @@ def test_a_package_whose_module_does_not_start_does_not_fail_apt(core: Core) -> 
     core.run(f"{APT} purge aurora-module-parcel")
 
 
-@pytest.mark.deadline(900)
+@pytest.mark.deadline(1500)
 def test_modules_run_on_while_the_core_is_upgraded(core: Core) -> None:
     bystander = core.invocations("bystander")
     core.run(
@@ -146,10 +146,10 @@ def test_modules_run_on_while_the_core_is_upgraded(core: Core) -> None:
         """
     )
     before = core.run("dpkg-query -W -f '${Version}' aurora-core").stdout
-    core.run(f"{APT} install {DEBS}/next.deb")
+    core.run(f"{APT} install {DEBS}/next.deb", timeout_sec=INSTALL_SEC)
     assert core.run("dpkg-query -W -f '${Version}' aurora-core").stdout == before + "+next1"
     assert core.invocations("bystander") == bystander
-    core.run(f"{APT} install --allow-downgrades /var/lib/aurora-test/deb/aurora-core_*.deb")
+    core.run(f"{APT} install --allow-downgrades /var/lib/aurora-test/deb/aurora-core_*.deb", timeout_sec=INSTALL_SEC)
     assert core.run("dpkg-query -W -f '${Version}' aurora-core").stdout == before
     assert core.invocations("bystander") == bystander
     assert core.run("systemctl is-active aurora@bystander aurora-core").stdout == "active\nactive\n"

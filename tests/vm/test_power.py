@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -82,7 +82,9 @@ def assert_clean(core: Core) -> None:
 
 
 @pytest.mark.deadline(900)
-def test_a_power_cut_amid_changes_leaves_every_module_whole(core: Core, cut: int) -> None:
+def test_a_power_cut_amid_changes_leaves_every_module_whole(
+    core: Core, cut: int, record_property: Callable[[str, object], None]
+) -> None:
     seed = random.SystemRandom().randrange(1 << 32)
     after_sec = random.Random(seed).uniform(1, 12)
     keeper_says = core.listed()["keeper"]
@@ -91,7 +93,8 @@ def test_a_power_cut_amid_changes_leaves_every_module_whole(core: Core, cut: int
     core.run(f"sleep {after_sec}")
     core.machine.power_cut()
 
-    about = f"cut {cut}, {after_sec:.3f} s after the first round"
+    about = f"seed {seed}, {after_sec:.3f} s after the first round"
+    record_property("cut", about)
     assert core.run("systemctl is-system-running --wait || true").stdout == "running\n", about
     assert_whole(core)
     assert core.listed()["keeper"] == keeper_says

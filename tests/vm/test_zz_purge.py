@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.vm import flavours, layer
-from tests.vm.core import Core, Module, folder
+from tests.vm.core import INSTALL_SEC, Core, Module, folder
 from tests.vm.image import image
 from tests.vm.machine import Machine
 from tests.vm.package import packages
@@ -59,7 +59,7 @@ def files(machine: Machine) -> set[str]:
     return {path for path in looked_at if "aurora" in path or not path.startswith(OTHERS)}
 
 
-@pytest.mark.deadline(1200)
+@pytest.mark.deadline(1800)
 def test_purging_the_core_leaves_nothing_behind(bare: Machine, request: pytest.FixtureRequest) -> None:
     core = Core(bare)
     (deb,) = packages(request.config.getoption("--source").resolve()).debs
@@ -69,7 +69,7 @@ def test_purging_the_core_leaves_nothing_behind(bare: Machine, request: pytest.F
     bare.run(f'{APT} satisfy "{needs}"', timeout_sec=300)
     before = files(bare)
     users = bare.run("cat /etc/passwd /etc/group").stdout
-    bare.run(f"{APT} install /var/lib/aurora-test/{deb.name}", timeout_sec=300)
+    bare.run(f"{APT} install /var/lib/aurora-test/{deb.name}", timeout_sec=INSTALL_SEC)
 
     # One of everything that it could forget.
     everything = "[directories]\nstate = true\ncache = true\nlogs = true\nruntime = true\n"

@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from aurora.link.bounds import Bounds
+from aurora.link.loop import TurnLoop
 from aurora.link.main import SOCKET_NAME, WEBSOCKET_NAME, serve, ways_of
 from aurora.paths import Paths
 
@@ -49,7 +50,7 @@ def main(place: str, port: int, connections: int) -> None:
     if connections:
         bounds = replace(bounds, clients_max=connections, clients_of_one_max=connections)
     with ways_of(handles, Paths(), bounds) as ways:
-        asyncio.run(serve(ways, Paths(), {}, STAY_SEC, bounds))
+        asyncio.run(serve(ways, Paths(), {}, STAY_SEC, bounds), loop_factory=TurnLoop)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ pytest.importorskip("pystemd", reason="pystemd is in the build tree")
 
 from aurora.cli import install, key, sign  # after what they need is known to be there
 from aurora.cli.main import main
+from aurora.cli.sources import open_sources
 from aurora.cli.verbs import VERBS
+from aurora.errors import Refused
 from aurora.runtime.accepted import read_accepted
 from aurora.update.unpack import unpacked
 from tests.unit.examples import CHECKOUT
@@ -283,6 +286,56 @@ def test_where_they_are_required_a_signed_package_is_noted_and_installed(
     assert (note.version, note.lowest, note.signers) == ("1.2", "1.1", ("ann",))
     with unpacked(deb) as folder:
         assert note.digest == sign.folder_digest(folder)
+
+
+def signers(rig: Rig, *debs: Path) -> list[tuple[str, ...]]:
+    """Whom an update would write down for each of these packages."""
+    with ExitStack() as opened:
+        return [one.signed_by for one in open_sources(rig.paths, opened, [str(deb) for deb in debs])[0]]
+
+
+@pytest.mark.parametrize("mode", ["required", "warn", "off"])
+def test_an_update_gets_the_names_of_those_whose_signatures_of_this_very_package_count(
+    auroractl: Callable[..., Said], rig: Rig, mode: str
+) -> None:
+    word(rig, mode)
+    new(auroractl, "ann", "bob")
+    assert auroractl("key", "new", "eve", "--no-passphrase")[0] == 0
+    first, second = (plain_deb(rig.folder / "work", version) for version in ("1.2", "1.3"))
+    for deb, names in ((first, ("ann",)), (second, ("bob", "eve"))):
+        for name in names:
+            assert auroractl("sign", str(deb), "--key", name)[0] == 0
+    assert signers(rig, first) == [("ann",)]
+    assert signers(rig, second) == [("bob",)], "not those of one before"
+    auroractl("key", "revoke", "bob")
+    if mode == "required":
+        with pytest.raises(Refused):
+            signers(rig, second)
+    else:
+        assert signers(rig, second) == [()], "and what was accepted once is no longer"
+
+
+@pytest.mark.parametrize("mode", ["warn", "off"])
+def test_an_update_of_an_unsigned_package_or_a_folder_has_no_names(
+    auroractl: Callable[..., Said], rig: Rig, deb: Path, mode: str
+) -> None:
+    word(rig, mode)
+    new(auroractl, "ann")
+    assert signers(rig, deb, rig.module()) == [(), ()]
+
+
+def test_where_signatures_are_off_nothing_of_them_keeps_an_update_back(
+    auroractl: Callable[..., Said], rig: Rig, deb: Path
+) -> None:
+    new(auroractl, "ann")
+    auroractl("sign", str(deb), "--key", "ann")
+    data = deb.read_bytes()
+    deb.write_bytes(data.replace(b"expires ", b"expired ", 1))
+    assert deb.read_bytes() != data
+    assert signers(rig, deb) == [()]
+    (rig.paths.owner_keyring / "odd.toml").write_text("{")
+    deb.write_bytes(data)
+    assert signers(rig, deb) == [()]
 
 
 def test_the_lowest_version_is_remembered_and_only_rises(

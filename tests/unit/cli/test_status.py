@@ -18,7 +18,7 @@ def module(name: str, **more: object) -> Status:
     fields: dict[str, object] = {
         "name": name, "version": "1.0.0", "description": "", "unit": f"aurora@{name}.service", "enabled": True,
         "active": "active", "sub": "running", "since_sec": 1_700_000_000, "restarts": 0, "result": "success",
-        "exit_status": 0, "main_pid": 7, "usage": usage, "disk": (), "unenforced": (), "outdated": False,
+        "exit_status": 0, "main_pid": 7, "usage": usage, "disk": (), "unenforced": (), "outdated": False, "damaged": "",
         "scheduled": False, "next_sec": 0, **more,
     }  # fmt: skip
     return Status(**fields)  # type: ignore[arg-type]  # the defaults are of the right types

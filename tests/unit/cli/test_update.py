@@ -38,7 +38,7 @@ def version(text: str, slot: str) -> Version:
 def transaction(name: str, state: State, *, end: End = End.OPEN, why: str = "") -> Transaction:
     move = Move(
         module="hello", before=version("1", "a"), after=version("2", "b"), up=True, written_bytes=2048,
-        permissions=("more",),
+        permissions=("more",), signed_by=("ann", "bob"), messages_lost=3,
     )  # fmt: skip
     return Transaction(
         id=name, kind=Kind.UPDATE, state=state, moves=(move,), beside=(), window_usec=60_000_000, begun_usec=1,
@@ -50,8 +50,8 @@ def test_the_history_tells_what_was_done_and_how_it_ended(paths: Paths, capsys: 
     write_transaction(paths, transaction("00000002", State.NONE, end=End.ROLLED_BACK, why="it has ended\nlines"))
     assert main(["update", "history"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["WHEN", "MODULE", "FROM", "TO", "DOWN", "WRITTEN", "ENDED"]
-    assert lines[1].split()[2:] == ["hello", "1", "2", "12ms", "2K", "updated"]
+    assert lines[0].split() == ["WHEN", "MODULE", "FROM", "TO", "DOWN", "LOST", "WRITTEN", "SIGNED", "BY", "ENDED"]
+    assert lines[1].split()[2:] == ["hello", "1", "2", "12ms", "3", "2K", "ann,", "bob", "updated"]
     assert lines[2].endswith("rolled back: it has ended")
     assert main(["update", "history", "other"]) == 0
     assert capsys.readouterr() == ("", "nothing was updated\n")
@@ -62,8 +62,28 @@ def test_the_history_is_data_too(paths: Paths, capsys: pytest.CaptureFixture[str
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["end"], row["downtime_ms"], row["window_usec"]) == ("updated", 12, 60_000_000)
     assert row["modules"] == [
-        {"module": "hello", "from": "1", "to": "2", "written_bytes": 2048, "permissions": ["more"], "was_up": True}
-    ]
+        {
+            "module": "hello", "from": "1", "to": "2", "written_bytes": 2048, "permissions": ["more"], "was_up": True,
+            "signed_by": ["ann", "bob"], "messages_lost": 3,
+        }
+    ]  # fmt: skip
+
+
+def test_what_is_not_known_of_an_update_is_not_said_to_be_nothing(
+    paths: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = transaction("00000002", State.NONE, end=End.UPDATED)
+    (move,) = one.moves
+    write_transaction(paths, replace(one, moves=(replace(move, messages_lost=None, signed_by=()),)))
+    write_transaction(paths, replace(one, id="00000003", moves=(replace(move, messages_lost=0, up=False),)))
+    assert main(["update", "history"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[2][5:] == ["12ms", "unknown", "2K", "-", "updated"]
+    assert rows[3][5:] == ["-", "-", "2K", "ann,", "bob", "updated"]
+    assert main(["update", "history", "--json"]) == 0
+    found = [row["modules"][0] for row in json.loads(capsys.readouterr().out)]
+    assert [one["messages_lost"] for one in found] == [3, None, 0]
+    assert [one["signed_by"] for one in found] == [["ann", "bob"], [], ["ann", "bob"]]
 
 
 def test_the_status_shows_what_is_tried_refused_and_held(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,9 +176,25 @@ def test_what_became_of_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     update._report(one, as_json=False)
     update._report(replace(one, end=End.NOT_WELL, why="it has ended"), as_json=False)
     assert capsys.readouterr().err == (
-        "hello 1 is now 2, down for 12 ms, looked at for 1min, 2K written\n"
-        "hello is 1 as before: 2 was rolled back, not well\nwhy: it has ended\n"
+        "hello 1 is now 2, down for 12 ms, 3 messages lost, looked at for 1min, 2K written, signed by ann, bob\n"
+        "hello is 1 as before: 2 was rolled back, not well, 3 messages lost\nwhy: it has ended\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "no message lost"), (1, "1 message lost"), (None, "messages lost unknown")]
+)
+def test_how_many_messages_were_lost_is_said(capsys: pytest.CaptureFixture[str], count: int | None, words: str) -> None:
+    one = transaction("00000001", State.NONE, end=End.UPDATED)
+    one = replace(one, moves=(replace(one.moves[0], messages_lost=count, signed_by=()),))
+    update._report(one, as_json=False)
+    assert capsys.readouterr().err == f"hello 1 is now 2, down for 12 ms, {words}, looked at for 1min, 2K written\n"
+
+
+def test_of_one_that_was_down_nothing_was_lost_and_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    one = transaction("00000001", State.NONE, end=End.UPDATED)
+    update._report(replace(one, moves=(replace(one.moves[0], up=False, messages_lost=0),)), as_json=False)
+    assert capsys.readouterr().err == "hello 1 is now 2, which is down, 2K written, signed by ann, bob\n"
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from aurora.errors import AuroraError
-from aurora.host.files import copy_folder, folder_entries
+from aurora.host.files import folder_entries
+from aurora.host.staging import copy_folder
 from aurora.runtime.folders import folder_digest, read_module
 from tests.unit.fuzz.budget import tries
 from tests.unit.fuzz.material import manifests, toml

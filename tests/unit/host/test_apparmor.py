@@ -187,3 +187,28 @@ def test_a_profile_that_is_removed_leaves_nothing_in_the_cache(paths: Paths, par
     apparmor.unload_profiles(paths, frozenset({"aurora.a"}))
     assert not binary.exists()
     assert not (paths.profile_sources / "aurora.a").exists()
+
+
+def test_a_profile_is_compiled_while_another_of_its_name_is_in_use(paths: Paths, parser: Parser) -> None:
+    apparmor.load_profiles(paths, {"aurora.a": "aurora.a"})
+    held = parser.list.read_text()
+    argvs: list[Sequence[str]] = []
+
+    def compiler(argv: Sequence[str], **_more: object) -> Completed:
+        argvs.append(argv)
+        compiled(paths, "aurora.a")
+        return Completed(0, "", "")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apparmor, "run", compiler)
+        for _ in range(2):
+            apparmor.compile_profiles(paths, {"aurora.a": "changed"})
+    assert ["--skip-kernel-load" in argv for argv in argvs] == [True], "once it is compiled there is nothing to do"
+    assert parser.list.read_text() == held
+    apparmor.load_profiles(paths, {"aurora.a": "changed"})
+    assert parser.runs[-1] == ["changed"], "it was not taken for loaded"
+
+
+def test_without_apparmor_nothing_is_compiled(paths: Paths, parser: Parser) -> None:
+    apparmor.compile_profiles(paths, {"aurora.a": "aurora.a"})
+    assert parser.runs == []

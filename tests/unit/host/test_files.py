@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from aurora.errors import AuroraError, Denied, HostError, InputError, Refused
-from aurora.host import files
+from aurora.host import files, staging
 from aurora.host.files import (
     Entry,
-    copy_folder,
     folder_entries,
     locked,
     read_bounded,
@@ -23,6 +22,7 @@ from aurora.host.files import (
     replace_link,
     write_atomic,
 )
+from aurora.host.staging import copy_folder
 
 
 def names_in(folder: Path) -> list[str]:
@@ -355,7 +355,7 @@ def test_what_is_swapped_for_a_link_during_the_copy_is_not_followed(
         (module / swapped).symlink_to(secret / "x" if swapped.endswith(("x", ".py")) else secret)
         return found
 
-    monkeypatch.setattr(files, "folder_entries", and_swap)
+    monkeypatch.setattr(staging, "folder_entries", and_swap)
     with pytest.raises(HostError):
         copy_folder(module, tmp_path / "target")
     assert not (tmp_path / "target").exists()
@@ -371,7 +371,7 @@ def test_a_file_that_grows_or_becomes_a_pipe_during_the_copy_is_not_read_on(
         changes.pop(0)()
         return found
 
-    monkeypatch.setattr(files, "folder_entries", and_change)
+    monkeypatch.setattr(staging, "folder_entries", and_change)
     changes: list[Callable[[], object]] = [
         lambda: (module / "run.py").write_text("pass" * 1000),
         lambda: ((module / "run.py").unlink(), os.mkfifo(module / "run.py")),
@@ -467,3 +467,40 @@ def test_a_lock_that_cannot_be_made_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("a file in the folder's place")
     with pytest.raises(HostError), locked(tmp_path / "run/lock"):
         pytest.fail("it was not held")
+
+
+def test_what_is_the_same_in_an_earlier_copy_is_the_same_file_and_all_else_is_written(
+    module: Path, tmp_path: Path
+) -> None:
+    earlier, later = tmp_path / "a", tmp_path / "b"
+    copy_folder(module, earlier)
+    (module / "run.py").write_text("fail")
+    (module / "data/deep/x").chmod(0o755)
+    copy_folder(module, later, alike=earlier)
+    assert tree(later) == tree(module)
+    same = {str(path.relative_to(later)) for path in later.rglob("*") if path.is_file() and path.stat().st_nlink == 2}
+    every = {str(path.relative_to(later)) for path in later.rglob("*") if path.is_file()}
+    assert same == every - {"run.py", "data/deep/x"}
+    assert same
+
+
+@pytest.mark.parametrize("damage", ["other bytes", "mode", "link", "pipe", "gone"])
+def test_what_was_damaged_in_an_earlier_copy_is_not_the_same(module: Path, tmp_path: Path, damage: str) -> None:
+    earlier, later = tmp_path / "a", tmp_path / "b"
+    copy_folder(module, earlier)
+    place = earlier / "run.py"
+    held = place.read_bytes()
+    if damage == "mode":
+        place.chmod(0o666)
+    else:
+        place.unlink()
+    if damage == "other bytes":
+        place.write_bytes(bytes([held[0] ^ 1]) + held[1:])
+    elif damage == "link":
+        (tmp_path / "outside").write_bytes(held)
+        place.symlink_to(tmp_path / "outside")
+    elif damage == "pipe":
+        os.mkfifo(place)
+    copy_folder(module, later, alike=earlier)
+    assert tree(later) == tree(module)
+    assert (later / "run.py").stat().st_nlink == 1

@@ -11,6 +11,7 @@ import sys
 
 from aurora.link.bounds import Bounds
 from aurora.link.identity import Identified
+from aurora.link.loop import TurnLoop
 from aurora.link.router import Router
 from aurora.link.rules import ModuleRules, Rules
 from aurora.link.server import Server
@@ -55,4 +56,4 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    asyncio.run(_serve(), loop_factory=TurnLoop)

@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from aurora.link.bounds import Bounds
 from aurora.link.framing import Framing
 from aurora.link.identity import Identified
+from aurora.link.loop import TurnLoop
 from aurora.link.main import hand_over, take_over
 from aurora.link.peer import Peer
 from aurora.link.router import Router
@@ -68,7 +69,7 @@ class Served:
         self.origins: tuple[str, ...] = ()
         """Web pages that are let in."""
         self._up = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(), loop_factory=TurnLoop), daemon=True)
         self.server: Server
 
     async def _serve(self) -> None:

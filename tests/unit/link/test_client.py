@@ -126,3 +126,30 @@ def test_a_module_outside_aurora_is_told_where_it_looked(monkeypatch: pytest.Mon
     monkeypatch.setenv("AURORA_LINK", f"unix:{tmp_path}/none")
     with sdk.link() as link, pytest.raises(HostError, match="none"):
         link.publish("a", 1)
+
+
+def test_after_it_has_said_that_this_was_all_it_is_given_what_there_is_and_no_error(tmp_path: Path) -> None:
+    with Served(tmp_path, ROOT, module("weather")) as hub, client(hub) as reader, client(hub) as weather:
+        reader.subscribe("site/#")
+        for number in range(500):
+            weather.publish("site/wind", number)
+        reader.finish()
+        assert [message["data"] for message in reader.messages()] == list(range(500))
+
+
+def test_where_the_hub_went_before_that_is_raised(tmp_path: Path) -> None:
+    with Served(tmp_path) as hub:
+        reader = client(hub)
+        reader.subscribe("site/#")
+    reader.finish()
+    with reader, pytest.raises(HostError, match="it ended the connection"):
+        list(reader.messages())
+
+
+def test_who_must_miss_none_unawares_is_cut_off_instead(tmp_path: Path) -> None:
+    with Served(tmp_path, ROOT, module("weather")) as hub, client(hub) as reader, client(hub) as weather:
+        reader.subscribe_all("site/#", messages=10, size_bytes=1 << 20)
+        for _ in range(40):
+            weather.publish("site/wind", "x" * 100_000)
+        with pytest.raises(HostError, match="is full"):
+            list(reader.messages())

@@ -111,7 +111,7 @@ def test_what_waits_for_its_share_of_a_turn_goes_on_in_the_next_hub(
             patch.setattr(Share, "is_open", lambda *_: False)  # whoever asks has had it
             writer.say(b"".join(b'{"topic":"%d","data":%d}\n' % (number % 3, number) for number in range(50)))
             until_sec = monotonic() + DEADLINE_SEC
-            while not hub.ask(lambda: any(one._held for one in hub.server._connections.values())):
+            while not hub.ask(lambda: any(one._intake.held for one in hub.server._connections.values())):
                 assert monotonic() < until_sec
             left = hub.hand_over()
     with Served(place(tmp_path, "b"), left=left):
@@ -361,7 +361,7 @@ def test_a_connection_that_the_kernel_does_not_pass_on_is_missing_alone(tmp_path
         wires = [hub.client(SUB) for _ in range(3)]
         packed, handles = unpack(hub.hand_over())
     first, second, third = (one for one in handles if one is not None)
-    numbers = [first.fileno(), second.fileno(), third.fileno()]
+    numbers = [first.fileno(), 900, third.fileno()]  # nothing new gets so high a number
     second.close()
     left = pack([packed], numbers)
     first.close()

@@ -9,6 +9,7 @@ from array import array
 from contextlib import suppress
 from fcntl import ioctl
 from pathlib import Path
+from select import select
 from termios import FIONREAD
 from typing import Any
 
@@ -271,12 +272,18 @@ def test_what_a_publisher_has_sent_while_it_waits_is_charged_to_its_peer_and_giv
         filler = hub.client()
         filler.say(*[{"topic": "a", "data": "x" * 30_000}] * 10)  # more than the kernel takes for it
         hub.wait_for(lambda: any(client.waits for client in hub.clients()), True)
-        writers = [hub.client() for _ in range(3)]
+        writers = [hub.client() for _ in range(20)]
+        connections = hub.server._connections.values
         for wire in writers:
-            # The first line waits for the queue; what was read with it waits for the first.
+            # The first line waits for the queue; what was read with it waits for the first: some 30 KB, or more.
             with suppress(OSError):
                 wire.say(b'{"topic":"a","data":1}\n' + b"{}\n" * 40_000)
-        assert [one["code"] for one in writers[2].rest() if one["type"] == "error"] == ["too-large"]
+        hub.wait_for(lambda: all(one._intake.held or one.client.peer == ROOT for one in connections()), True)
+        kept = hub.ask(lambda: [len(one._intake.held) for one in connections() if one.client.peer == OPERATOR])
+        assert 0 < sum(kept) <= 200_000
+        ended = [wire for wire in writers if select([wire.socket], [], [], 0)[0]]
+        assert len(ended) == len(writers) - len(kept) > 0
+        assert [one["code"] for one in ended[0].rest() if one["type"] == "error"] == ["too-large"]
         for wire in (*writers, filler, slow):
             wire.close()
         hub.wait_for_clients(0)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from aurora.link.bounds import Bounds
-from aurora.link.connection import MESSAGES_AT_ONCE
 from aurora.link.house import READ_BYTES, SIP_BYTES
 from aurora.link.identity import Identified
+from aurora.link.intake import MESSAGES_AT_ONCE
+from aurora.link.loop import TurnLoop
 from aurora.link.peer import Peer
 from aurora.link.router import Router
 from aurora.link.rules import NOTHING, ModuleRules, Rules
@@ -47,13 +48,13 @@ class Ticking:
 class Table:
     """A hub and its clients in one event loop, so that what happens is counted in turns of it."""
 
-    def __init__(self, place: Path, **rules: ModuleRules) -> None:
+    def __init__(self, place: Path, of_one_max_bytes: int = 8_000_000, **rules: ModuleRules) -> None:
         self.place = str(place / "link.sock")
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.place)
         self._listener.listen(128)
         self._peer: Peer = ROOT
-        bounds = Bounds(malformed_max=1_000_000)
+        bounds = Bounds(malformed_max=1_000_000, queues_of_one_max_bytes=of_one_max_bytes)
         way = unix_way(self._listener, Paths(), bounds)._replace(identify=lambda _handle: Identified(self._peer, -1))
         self.router = Router(Rules(), bounds)
         self.server = Server([way], lambda name: rules.get(name, ALL), self.router, idle_sec=3600)
@@ -109,7 +110,7 @@ def drained(wire: socket.socket) -> bytes:
 
 def run(act: Callable[[], Coroutine[Any, Any, None]]) -> None:
     kept.clear()
-    asyncio.run(act())
+    asyncio.run(act(), loop_factory=TurnLoop)
 
 
 @pytest.mark.parametrize("lines", [DENIED * 500, NOT_JSON * 1000, NESTED], ids=["denied", "not-json", "nested"])
@@ -143,6 +144,34 @@ def test_what_floods_hold_while_they_wait_is_little(tmp_path: Path) -> None:
             await table.turns_until_pong(quiet, floods)
             waiting = table.router.counts()["queues_bytes"]
             assert waiting < 2 * READ_BYTES + 60 * (SIP_BYTES + 256 * MESSAGES_AT_ONCE)
+        table.close()
+
+    run(act)
+
+
+def test_a_module_that_has_no_room_left_waits_for_its_turn_like_others(tmp_path: Path) -> None:
+    async def act() -> None:
+        table = Table(tmp_path, 20_000, flood=ALL)
+        quiet, sleeper = await table.join(module("quiet")), await table.join(module("flood"))
+        sleeper.send(b'{"type":"sub","topic":"b","bound":"drop-oldest"}\n')
+        filler = await table.join(module("flood"))
+        (budget,) = {one.budget for one in table.server._connections if one.peer.module == "flood"}
+        for _ in range(500):
+            fill(filler, b'{"topic":"b","data":"%b"}\n' % (b"x" * 400))
+            await table.turns_until_pong(quiet, [])
+            if not budget.has_room(500):
+                break
+        # Nobody reads these, and there is nothing to answer: an answer would have no room, and end it.
+        lines = b"".join(b'{"topic":"c/%d","data":1}\n' % (number % 7) for number in range(500))
+        floods = [(await table.join(module("flood")), lines) for _ in range(3)]
+        for _ in range(20):
+            before, received = table.server.turns, table.router.counts()["received"]
+            assert await table.turns_until_pong(quiet, floods) <= 4
+            passed = table.server.turns - before
+            taken = table.router.counts()["received"] - received
+            assert taken <= (passed + 1) * (SHARE_LOOKS + 2) * MESSAGES_AT_ONCE
+        assert not budget.has_room(12_000), "it was so all the time"
+        assert len(table.server) == 6, "none was ended for it"
         table.close()
 
     run(act)

@@ -13,7 +13,8 @@ from aurora.manifest import read_manifest
 from aurora.names import module_of_unit, slice_name, unit_name
 from aurora.paths import Paths
 from aurora.runtime.folders import folder_digest
-from aurora.runtime.records import read_records
+from aurora.runtime.inventory import inventory_of, remember_inventory
+from aurora.runtime.records import read_records, require
 from aurora.runtime.updates import read_known
 from tests.unit.examples import POLICIES
 
@@ -83,6 +84,14 @@ class Rig:
         (folder / "run.py").write_text(program)
         (folder / "data/values").write_text(version)
         return folder
+
+    def rewrite(self, text: str, *, name: str = "hello", path: str = "run.py") -> None:
+        """Have a module's active slot hold another text, as if that was what had been staged."""
+        record = require(self.paths, name)
+        (Path(record.folder(self.paths)) / path).write_text(text)
+        inventory = inventory_of(Path(record.folder(self.paths)))
+        remember_inventory(self.paths, name, record.slot, inventory)
+        (self.paths.records / name).write_bytes(record._replace(source_digest=inventory.digest).to_bytes())
 
     def package(self, *, name: str = "hello", version: str = "1", program: str = GOOD) -> None:
         """What dpkg lays down for a module package."""
@@ -167,10 +176,12 @@ class Rig:
         kept |= {Path(one.folder(self.paths)) for one in records.values() if one.installed}
         previous = {name: read_known(self.paths, name).previous for name in records}
         kept |= {self.paths.modules / name / one.slot for name, one in previous.items() if one is not None}
+        kept |= {slot.with_name(f"{slot.name}.list") for slot in kept if slot.parent.parent == self.paths.modules}
         kept |= {self.paths.applied / f"{name}.json" for name in loaded}
         kept |= {self.paths.profiles / f"aurora.{name}" for name in loaded}
         paths = self.paths
-        found = [path for folder in (paths.records, paths.applied, paths.profiles) for path in _in(folder)]
+        ours = (paths.records, paths.applied, paths.profiles, Path(paths.damaged_text))
+        found = [path for folder in ours for path in _in(folder)]
         found += [path for folder in (paths.updates, paths.known_versions) for path in folder.glob(".*")]
         for module in _in(self.paths.modules):
             slots = _in(module)

@@ -87,7 +87,7 @@ def test_one_module_that_cannot_be_planned_does_not_keep_the_others_from_theirs(
     rig.reboot()
     (rig.paths.modules / "a/a/run.py").unlink()
     done = run(rig)
-    assert [problem.what for problem in done.problems] == ["run the module"]
+    assert [problem.what for problem in done.problems] == ["repair a"]
     assert rig.running == {"b": "1"}
 
 
@@ -105,7 +105,7 @@ def test_one_module_that_does_not_come_up_does_not_keep_the_others_from_theirs(r
     install(rig, name="a")
     install(rig, name="b")
     rig.reboot()
-    (rig.paths.modules / "a/a/run.py").write_text(BAD)
+    rig.rewrite(BAD, name="a")
     assert steps(run(rig)) == [("start", "a", False), ("start", "b", True)]
     assert rig.running == {"b": "1"}
 
@@ -126,7 +126,7 @@ def test_one_profile_that_the_parser_refuses_does_not_keep_the_others_from_their
 def test_what_fails_at_boot_is_left_to_systemd_which_goes_on_trying(rig: Rig) -> None:
     install(rig)
     rig.reboot()
-    (rig.paths.modules / "hello/a/run.py").write_text(BAD)
+    rig.rewrite(BAD)
     run(rig)
     assert [(row.active, row.sub) for row in rig.systemd.list_units(["aurora@*"])] == [("activating", "auto-restart")]
 

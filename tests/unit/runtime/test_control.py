@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from aurora.errors import HostError, InputError, NotFound, StartFailed
+from aurora.errors import HostError, NotFound, StartFailed
 from aurora.host.systemd import JobResult
 from aurora.names import incident_unit, slice_name, unit_name
 from aurora.runtime.applied import applied_plan
@@ -57,7 +57,7 @@ def test_a_module_that_has_failed_can_be_started(two: Rig) -> None:
 
 def test_a_start_that_fails_says_why_and_leaves_nothing_running(two: Rig) -> None:
     stop(two.paths, two.systemd, ["hello"])
-    (two.paths.modules / "hello/a/run.py").write_text(BAD)
+    two.rewrite(BAD)
     outcomes = start(two.paths, two.systemd, ["hello"])
     with pytest.raises(StartFailed, match="its program ended with status 1"):
         raise_failures(outcomes)
@@ -83,7 +83,7 @@ def test_a_restart_that_fails_with_a_new_plan_brings_the_old_one_back(two: Rig) 
 
 
 def test_a_restart_that_fails_with_the_same_plan_leaves_it_down(two: Rig) -> None:
-    (two.paths.modules / "hello/a/run.py").write_text(BAD)
+    two.rewrite(BAD)
     (outcome,) = restart(two.paths, two.systemd, ["hello"])
     assert outcome.problem is not None
     assert not outcome.taken_back
@@ -93,7 +93,7 @@ def test_a_restart_that_fails_with_the_same_plan_leaves_it_down(two: Rig) -> Non
 def test_a_module_that_cannot_be_planned_keeps_all_named_with_it_as_they_are(two: Rig) -> None:
     (two.paths.modules / "hello/a/run.py").unlink()
     before = two.pid("other")
-    with pytest.raises(InputError, match="hello/a"):
+    with pytest.raises(HostError, match=r"run\.py: it is missing, at .*hello/a; try auroractl update repair hello"):
         restart(two.paths, two.systemd, ["hello", "other"])
     assert two.pid("other") == before
 

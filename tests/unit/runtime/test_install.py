@@ -8,7 +8,7 @@ import pytest
 
 from aurora.errors import AuroraError, InputError, NotFound, Refused
 from aurora.host.fake import Program
-from aurora.host.files import copy_folder
+from aurora.host.staging import copy_folder
 from aurora.runtime import install as install_module
 from aurora.runtime.control import stop
 from aurora.runtime.install import Installed, install_folder, remove
@@ -218,9 +218,9 @@ def test_more_modules_than_the_bound_are_not_taken(rig: Rig, monkeypatch: pytest
 def test_a_folder_that_changes_while_it_is_copied_is_not_taken(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = rig.module()
 
-    def late(source: Path, target: Path, *, check: Callable[[Path], object]) -> None:
+    def late(source: Path, target: Path, *, check: Callable[[Path], object], alike: Path | None) -> None:
         rig.module(version="2", at=folder)
-        copy_folder(source, target, check=check)
+        copy_folder(source, target, check=check, alike=alike)
 
     monkeypatch.setattr(install_module, "copy_folder", late)
     with pytest.raises(InputError, match="it changed while it was read"):

@@ -69,7 +69,7 @@ def test_at_boot_a_circle_costs_only_those_in_it(pair: Rig) -> None:
     install_folder(pair.paths, pair.systemd, pair.module(name="other"), start=False)
     enable(pair.paths, ["reader", "other"], enabled=True)
     manifest = pair.paths.modules / "broker/a/module.toml"
-    manifest.write_text(manifest.read_text() + '[order]\nafter = ["reader"]\n')
+    pair.rewrite(f'{manifest.read_text()}[order]\nafter = ["reader"]\n', name="broker", path="module.toml")
     (problem,) = apply(pair.paths, pair.systemd).problems
     assert "starts after the next" in problem.why
     assert pair.running == {"other": "1"}
@@ -90,7 +90,7 @@ def test_one_that_is_not_up_is_not_started_because_what_it_requires_was(pair: Ri
 
 
 def test_one_whose_requirement_does_not_come_up_is_told_so(pair: Rig) -> None:
-    (pair.paths.modules / "broker/a/run.py").write_text(BAD)
+    pair.rewrite(BAD, name="broker")
     problems = {one.step.module: one.problem for one in start(pair.paths, pair.systemd, ["reader"])}
     assert problems["broker"] is not None
     assert problems["reader"] is not None

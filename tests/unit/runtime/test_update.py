@@ -14,16 +14,18 @@ from aurora.host.files import locked
 from aurora.host.systemd import Transient
 from aurora.names import check_unit, unit_name
 from aurora.plan import check_plan
+from aurora.plan.inventory import Inventory
 from aurora.plan.update import End, Kind, State, Transaction
-from aurora.runtime import updates, watch
+from aurora.runtime import reconcile, updates, watch
 from aurora.runtime.applied import applied_plan
 from aurora.runtime.apply import apply
 from aurora.runtime.control import stop
+from aurora.runtime.damage import check, slots_of
 from aurora.runtime.install import install_folder, remove
 from aurora.runtime.learn import learn, subject
 from aurora.runtime.packages import behind
 from aurora.runtime.reconcile import safe_lock
-from aurora.runtime.records import read_record
+from aurora.runtime.records import read_record, require
 from aurora.runtime.update import Source, allow_version, confirm, hold, roll_back, update
 from aurora.runtime.updates import (
     HISTORY_MAX,
@@ -125,6 +127,28 @@ def test_a_module_that_is_down_is_swapped_and_neither_started_nor_looked_at(rig:
     stop(rig.paths, rig.systemd, ["hello"])
     assert ended(attempt(rig, rig.module(version="2", program=BAD)))[0] == End.UPDATED
     assert (rig.installed, rig.running, clock.now_sec) == ({"hello": ("2", True)}, {}, 0)
+
+
+def test_its_profile_is_compiled_while_the_version_before_still_runs(
+    rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(reconcile, "compile_profiles", lambda _paths, texts: seen.append((list(texts), rig.running)))
+    install(rig)
+    assert seen == [], "nothing ran"
+    attempt(rig, rig.module(version="2"))
+    assert seen[0] == (["aurora.hello"], {"hello": "1"})
+    assert rig.running == {"hello": "2"}
+
+
+def test_what_did_not_change_is_not_written_again(rig: Rig, clock: Clock) -> None:
+    install(rig)
+    one = attempt(rig, rig.module(version="2"))
+    assert one is not None
+    changed = [rig.paths.modules / "hello/b" / name for name in ("module.toml", "data/values")]
+    assert one.moves[0].written_bytes == sum(path.stat().st_size for path in changed)
+    first, then = (rig.paths.modules / f"hello/{slot}/run.py" for slot in "ab")
+    assert first.samefile(then)
 
 
 # A version that is worse
@@ -569,6 +593,17 @@ def test_there_is_nothing_to_go_back_to_but_what_is_whole(rig: Rig, clock: Clock
     assert rig.running == {"hello": "2"}
 
 
+def test_what_a_bad_version_was_written_over_is_nothing_to_go_back_to_and_no_damage(rig: Rig, clock: Clock) -> None:
+    install(rig)
+    attempt(rig, rig.module(version="2"))
+    attempt(rig, rig.module(version="3", program=BAD))
+    assert (rig.running, refused(rig)) == ({"hello": "2"}, ["3"])
+    checked = [check(rig.paths, slot) for slot in slots_of(rig.paths, require(rig.paths, "hello"))]
+    assert [(one.slot.version, one.words) for one in checked] == [("2", "")]
+    with pytest.raises(NotFound, match="there is no version before this one"):
+        roll_back(rig.paths, rig.systemd, "hello", tell=lambda _words: None)
+
+
 # Interrupted
 
 
@@ -599,7 +634,7 @@ def test_an_idle_slot_that_was_damaged_while_it_was_written_is_never_active(
     rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(rig)
-    monkeypatch.setattr("aurora.runtime.install.folder_digest", lambda _folder: "another")
+    monkeypatch.setattr("aurora.runtime.install.inventory_of", lambda _folder: Inventory(items=()))
     with pytest.raises(HostError, match="what was written is not what was read"):
         attempt(rig, rig.module(version="2"))
     assert (rig.installed, rig.running) == ({"hello": ("1", True)}, {"hello": "1"})

@@ -132,6 +132,26 @@ def test_a_module_that_was_never_started_says_so(rig: Rig, unit: dict[str, str])
     assert answer(rig).cause.kind is CauseKind.NEVER_STARTED
 
 
+def test_one_whose_files_are_damaged_is_told_so_before_all_else(rig: Rig, unit: dict[str, str]) -> None:
+    (rig.paths.modules / "hello/a/data/values").write_text("2")
+    assert answer(rig).cause.kind is CauseKind.DAMAGED
+    assert answer(rig).cause.sentence.startswith("hello is not started while its files are damaged on disk: data/")
+    remember_incident(rig.paths, NOTHING._replace(gave_up=True))
+    found = answer(rig)
+    assert found.cause.remedy.startswith("auroractl update repair hello")
+    assert found.failure is not None, "what it did is told as well"
+    unit |= {"ActiveState": "active", "StateChangeTimestamp": "@1700000000"}
+    assert answer(rig).cause.kind is CauseKind.HEALTHY, "doctor tells of the damage"
+
+
+def test_one_that_ended_with_a_damaged_program_is_told_so(rig: Rig, unit: dict[str, str]) -> None:
+    unit["StateChangeTimestamp"] = "@1700000000"
+    assert answer(rig).cause.kind is CauseKind.ENDED
+    (rig.paths.modules / "hello/a/data/values").write_text("2")
+    assert answer(rig).cause.kind is CauseKind.DAMAGED
+    assert answer(rig).cause.sentence.startswith("hello ended by itself while its files are damaged on disk: data/")
+
+
 def test_after_a_boot_the_last_incident_explains_a_module_that_is_down(rig: Rig, unit: dict[str, str]) -> None:
     remember_incident(rig.paths, NOTHING._replace(gave_up=True))
     assert answer(rig).cause.kind is CauseKind.EXITED

@@ -6,9 +6,15 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from aurora.update.ecdsa import canonical, public_text
 from aurora.update.keyring import Key
 from aurora.update.keys import PrivateKey, new_key, sign
-from aurora.update.signature import Facts, Signature, Statement, statement_bytes
+from aurora.update.signature import Facts, Signature, Statement, signed_bytes
 from aurora.update.signed import read_signed, write_signed
 from tests.unit.update import deb
 
@@ -36,7 +42,29 @@ def key(name: str, *roles: str, **more: date) -> Key:
 
 def signed(name: str, statement: Statement = SAID) -> Signature:
     """A signer's signature."""
-    return Signature(statement, private(name).key, sign(private(name), statement_bytes(statement)))
+    return Signature(statement, private(name).key, sign(private(name), signed_bytes(statement, private(name).key)))
+
+
+@cache
+def _in_token(name: str) -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def token_key(name: str) -> str:
+    """The text of a signer's key of the second kind."""
+    return public_text(_in_token(name).public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+
+
+def token_sign(name: str, data: bytes) -> bytes:
+    """The data signed by it, as a token would."""
+    r, s = decode_dss_signature(_in_token(name).sign(data, ec.ECDSA(SHA256())))
+    return canonical(r.to_bytes(32) + s.to_bytes(32))
+
+
+def token_signed(name: str, statement: Statement = SAID) -> Signature:
+    """A signature of it."""
+    public = token_key(name)
+    return Signature(statement, public, token_sign(name, signed_bytes(statement, public)))
 
 
 def plain_deb(place: Path, version: str = "1.2", *, data: bytes = deb.tar(*deb.GOOD)) -> Path:

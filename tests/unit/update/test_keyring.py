@@ -49,6 +49,12 @@ def test_what_a_signer_hands_over_is_a_name_and_a_key_and_no_word_on_trust() -> 
         parse_public(key_bytes(FULL), file="x")
 
 
+def test_a_key_of_the_second_kind_is_written_and_read_back() -> None:
+    token = FULL._replace(public=f"ecdsa-p256:02{PUBLIC}")
+    assert parse_key(key_bytes(token), file="x", stem="release") == token
+    assert parse_public(public_bytes(token), file="x").public == token.public
+
+
 GOOD = f'name = "release"\npublic = "{PUBLIC}"\nroles = ["release"]\n'
 
 
@@ -58,6 +64,9 @@ GOOD = f'name = "release"\npublic = "{PUBLIC}"\nroles = ["release"]\n'
         ("", "key name"),
         (GOOD.replace("ab", "AB", 1), "key public"),
         (GOOD.replace("ab", "", 1), "key public"),
+        (GOOD.replace("ab", "ecdsa-p256:ab", 1), "key public"),
+        (GOOD.replace("ab", "ecdsa-p384:02ab", 1), "key public"),
+        (GOOD.replace("ab", "ed25519:ab", 1), "key public"),
         (GOOD.replace('["release"]', "[]"), "key roles"),
         (GOOD.replace('["release"]', '"release"'), "key roles"),
         (GOOD.replace('["release"]', '["*"]'), "key roles"),

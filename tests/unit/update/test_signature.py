@@ -11,6 +11,7 @@ from aurora.update.signature import (
     member_name,
     parse_signature,
     signature_bytes,
+    signed_bytes,
     statement_bytes,
 )
 from tests.unit.fuzz.budget import tries
@@ -40,6 +41,31 @@ def test_what_is_signed_begins_what_is_written_and_is_read_back() -> None:
     assert WRITTEN.startswith(statement_bytes(SAID))
     assert parsed(WRITTEN) == SIGNATURE
     assert len(WRITTEN) <= SIGNATURE_MAX_BYTES
+
+
+SECOND = Signature(SAID, f"ecdsa-p256:03{KEY}", bytes(range(64)))
+
+
+def test_what_a_key_of_the_second_kind_signs_ends_with_its_own_line() -> None:
+    """A vector, as that of the statement is."""
+    assert signed_bytes(SAID, KEY) == statement_bytes(SAID)
+    assert signed_bytes(SAID, SECOND.key) == statement_bytes(SAID) + b"key ecdsa-p256:03" + KEY.encode() + b"\n"
+    written = signature_bytes(SECOND)
+    assert written == signed_bytes(SAID, SECOND.key) + b"signature " + bytes(range(64)).hex().encode() + b"\n"
+    assert parse_signature(written, member=member_name(SECOND.key)) == SECOND
+    assert member_name(SECOND.key) == "_aurora01234567"
+
+
+@pytest.mark.parametrize(
+    "kind", [b"", b"ed25519:", b"ecdsa-p256:", b"ecdsa-p256:04", b"ecdsa-p384:03", b"ECDSA-P256:03"]
+)
+def test_a_key_has_its_kind_in_one_writing(kind: bytes) -> None:
+    wrong = signature_bytes(SECOND).replace(b"ecdsa-p256:03", kind)
+    if kind:
+        with pytest.raises(BrokenSignature):
+            parsed(wrong)
+    else:
+        assert parsed(wrong).key == KEY
 
 
 def test_a_members_name_is_one_that_dpkg_passes_over_and_can_write() -> None:
@@ -112,9 +138,12 @@ def test_whatever_stands_there_is_refused_and_nothing_else_happens(data: bytes) 
 
 
 @tries(300)
-@given(st.integers(0, len(WRITTEN)), st.binary(max_size=4), st.integers(0, 8))
-def test_what_is_damaged_is_refused_or_reads_as_it_is_written(place: int, put: bytes, gone: int) -> None:
-    data = WRITTEN[:place] + put + WRITTEN[place + gone :]
+@given(st.sampled_from([SIGNATURE, SECOND]), st.integers(0, len(WRITTEN)), st.binary(max_size=4), st.integers(0, 8))
+def test_what_is_damaged_is_refused_or_reads_as_it_is_written(
+    signature: Signature, place: int, put: bytes, gone: int
+) -> None:
+    written = signature_bytes(signature)
+    data = written[:place] + put + written[place + gone :]
     try:
         found = parsed(data)
     except BrokenSignature:

@@ -9,9 +9,31 @@ from datetime import date, timedelta
 import pytest
 
 from aurora.update.keyring import DEFAULT_RULES, Key, Rule
-from aurora.update.signature import Facts, Signature, Statement
+from aurora.update.keys import sign
+from aurora.update.signature import (
+    BrokenSignature,
+    Facts,
+    Signature,
+    Statement,
+    member_name,
+    parse_signature,
+    signature_bytes,
+    signed_bytes,
+    statement_bytes,
+)
 from aurora.update.trust import Known, Verdict, judge
-from tests.unit.update.signing import EXPIRES, FACTS, SAID, TODAY, key, signed
+from tests.unit.update.signing import (
+    EXPIRES,
+    FACTS,
+    SAID,
+    TODAY,
+    key,
+    private,
+    signed,
+    token_key,
+    token_sign,
+    token_signed,
+)
 
 KEYRING = (key("ann"), key("bob"), key("eve", "qa"), key("max", "release", "qa"))
 TWO = (Rule(("*",), {"release": 2}),)
@@ -77,6 +99,59 @@ def test_a_signature_of_another_key_under_a_trusted_name_is_refused() -> None:
 def test_words_that_were_changed_after_signing_are_refused() -> None:
     later = SAID._replace(expires=date(2099, 1, 1))
     assert "is not by that key" in refused(signed("ann")._replace(statement=later))
+
+
+# Two kinds of keys
+
+TOKEN = Key("tok", token_key("tok"), ("release",))
+
+
+def test_keys_of_both_kinds_sign_side_by_side() -> None:
+    assert judged(token_signed("tok"), keyring=[TOKEN]).accepted
+    found = judged(signed("ann"), token_signed("tok"), keyring=[*KEYRING, TOKEN], rules=TWO)
+    assert found.accepted
+    assert [one.name for one in found.signers] == ["ann", "tok"]
+    assert "nobody" not in refused(token_signed("other"), keyring=[TOKEN])
+    assert f"the key ecdsa-p256:{token_key('other')[11:27]}…" in refused(token_signed("other"), keyring=[TOKEN])
+
+
+def test_a_key_of_the_second_kind_signs_its_own_text_as_well() -> None:
+    """So that a signature is good for one key alone, and for one way to verify it."""
+    bare = Signature(SAID, TOKEN.public, token_sign("tok", statement_bytes(SAID)))
+    assert "tok is not by that key" in refused(bare, keyring=[TOKEN])
+    for_other = Signature(SAID, TOKEN.public, token_sign("tok", signed_bytes(SAID, token_key("other"))))
+    assert "tok is not by that key" in refused(for_other, keyring=[TOKEN])
+    longer = signed("ann")._replace(
+        signature=sign(private("ann"), statement_bytes(SAID) + f"key {private('ann').key}\n".encode())
+    )
+    assert "ann is not by that key" in refused(longer)
+
+
+@pytest.mark.parametrize("kind", ["ann", "tok"])
+def test_no_bit_of_what_is_written_of_a_signature_can_be_another(kind: str) -> None:
+    good = signed("ann") if kind == "ann" else token_signed("tok")
+    written = signature_bytes(good)
+    for bit in range(len(written) * 8):
+        changed = bytearray(written)
+        changed[bit // 8] ^= 1 << bit % 8
+        try:
+            found = parse_signature(bytes(changed), member=member_name(good.key))
+        except BrokenSignature:
+            continue
+        assert "is not by that key, or was damaged" in refused(found, keyring=[*KEYRING, TOKEN])
+
+
+def test_a_signature_of_one_kind_is_never_verified_in_the_way_of_the_other() -> None:
+    ed, ec = signed("ann"), token_signed("tok")
+    for digits in (ed.key, TOKEN.public[13:]):
+        for kind in ("", "ecdsa-p256:02", "ecdsa-p256:03"):
+            public = kind + digits
+            if public in (ed.key, TOKEN.public):
+                continue
+            for one in (ed, ec):
+                posed = [Key("posed", public, ("release",))]
+                assert "posed is not by that key" in refused(one._replace(key=public), keyring=posed)
+    assert "tok is not by that key" in refused(ed._replace(key=TOKEN.public), keyring=[TOKEN])
 
 
 # 2. Mix and match, replay

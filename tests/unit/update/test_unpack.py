@@ -339,7 +339,7 @@ def test_a_package_that_is_not_there_is_said_to_be_so(place: Path) -> None:
             pytest.fail("it was copied")
 
 
-def test_a_package_that_changes_between_check_and_use_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_a_package_that_changes_amid_its_use_is_used(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = write_deb(place, deb.tar(*GOOD))
     judge = unpack._judge
 
@@ -349,6 +349,10 @@ def test_a_package_that_changes_between_check_and_use_is_refused(place: Path, mo
         return found
 
     monkeypatch.setattr(unpack, "_judge", and_swap)
+    with unpacked(file) as found:
+        assert sorted(path.name for path in found.iterdir()) == ["module.toml", "run.py"], "what was judged is written"
+    write_deb(place, deb.tar(*GOOD))
+    monkeypatch.setattr(unpack, "KEPT_MAX_BYTES", 1000)
     assert "it changed while it was read" in whys(file)[0]
 
 
