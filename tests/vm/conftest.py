@@ -52,6 +52,28 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"deadline(seconds): how long the test may take, instead of {DEADLINE_SEC}")
 
 
+class AtOnce:
+    """Says what a test has recorded, and how it failed, when it ends: a run of hours may be cut short."""
+
+    def __init__(self, terminal: Any) -> None:
+        self._terminal = terminal
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """After the line that says whether it passed."""
+        if report.when == "call":
+            for name, value in report.user_properties:
+                self._terminal.write_line(f"{report.nodeid} {report.outcome}; {name}: {value}")
+        if report.failed:
+            self._terminal.write_line(f"{report.nodeid} failed so:\n{report.longreprtext}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Report as it goes, but not in a process that another one reports for (pytest-xdist)."""
+    if not hasattr(session.config, "workerinput"):
+        session.config.pluginmanager.register(AtOnce(session.config.pluginmanager.get_plugin("terminalreporter")))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each moment at which the power is cut is one run of its test."""
     if "cut" in metafunc.fixturenames:
