@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -127,11 +128,17 @@ def read_entries(matches: Sequence[str], *, last: int, since_usec: int | None = 
 def refusals(profile: str, *, since_usec: int) -> list[str]:
     """What AppArmor and system call filters refused to processes under the profile, in the kernel's words.
 
-    At most 50, newest last; only the last KERNEL_LINES_MAX lines of the kernel's log since then are looked at. A
-    filter that answers with an error leaves no line, one that kills or logs does (seccomp(2)).
+    At most 50, newest last; only the last KERNEL_LINES_MAX lines of the kernel's log since then that have its name are
+    looked at. A filter that answers with an error leaves no line, one that kills or logs does (seccomp(2)). Where a lot
+    is refused to anybody, the kernel drops lines (debian/60-aurora-core.conf).
     """
     needles = (f'profile="{profile}"', f"subj={profile} ")
-    lines = read_lines(["_TRANSPORT=kernel", "+", "_TRANSPORT=audit"], last=KERNEL_LINES_MAX, since_usec=since_usec)
+    # It ends with the newest, as --grep and --lines together begin with it (journalctl(1)).
+    lines = read_lines(
+        [f"--grep={re.escape(profile)}", "_TRANSPORT=kernel", "+", "_TRANSPORT=audit"],
+        last=KERNEL_LINES_MAX,
+        since_usec=since_usec,
+    )[::-1]
     found = [
         line.message
         for line in lines

@@ -110,6 +110,24 @@ def test_the_root_cause_of_a_failure_is_told(
     assert found["failed"]
 
 
+LOUD = Module(name="loud", program="#!/bin/sh\nwhile :; do cat /etc/fstab; sleep 0.2; done\n")
+
+
+def test_what_is_refused_to_others_all_the_time_does_not_hide_what_was_refused_to_one(core: Core) -> None:
+    core.install_only(LOUD)
+    core.run("auroractl start loud")
+    core.machine.wait_until("[ $(journalctl -k -q -g 'profile=.aurora.loud' | wc -l) -ge 30 ]", 60)
+    before = core.show("denied", "InvocationID")
+    core.run("auroractl start denied || true")
+    core.wait_for("denied", ActiveState="failed")
+    settled(core)
+    core.run("systemctl stop aurora@loud")
+    assert core.show("denied", "InvocationID") != before, "it ran again"
+    found = why(core, "denied")
+    assert (found["cause"], found["evidence"]["times"]) == ("refused-access", 2)
+    assert [one["often"] for one in found["evidence"]["denials"]] == [1]
+
+
 def test_for_people_it_is_a_sentence_then_evidence_then_what_to_do(core: Core) -> None:
     lines = core.run("auroractl why crashing || test $? -eq 3").stdout.splitlines()
     assert lines[0] == ('crashing ended with status 7; it is not started again, as restart.policy is "no".')
