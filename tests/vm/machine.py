@@ -148,12 +148,17 @@ class Machine:
             self.process.kill()
         self.line.close()
 
-    def power_cut(self, *, again_when: str = "") -> None:
+    def power_cut(self, *, again_when: str = "", again_after_sec: float = 0) -> None:
         """Take the power away, switch on again with the same disk, and return when it is up.
 
-        With a shell condition it is taken away once more while systemd is still starting, as soon as that holds.
+        It is taken away once more where one of these is given: as soon as a shell condition holds while systemd is
+        still starting, or that long after it was switched on.
         """
         self.cut()
+        if again_after_sec:
+            self._power_on()
+            time.sleep(again_after_sec)
+            self.cut()
         if again_when:
             self._power_on()
             self.line.connect(time.monotonic() + BOOT_SEC, self._must_live)

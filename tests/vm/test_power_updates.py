@@ -35,26 +35,34 @@ exec sleep infinity
     Module(name="right", more='[update]\nwindow = "2s"\n', files={"data/ballast": "VERSION" * 40_000}),
 )
 CHURN = f"""
+first=FIRST
 while :; do
     for version in OTHER 3.0 NOW 3.0; do
+        [ $version = 3.0 ] || [ $first = good ] || {{ first=good; continue; }}
         auroractl update apply {PLACES}/$version/left {PLACES}/$version/right || true
     done
 done
 """
-CHURN_SEC = 30
-"""In which a good and a bad update end, or the good one twice."""
+CHURN_SEC = 18
+"""In which one update ends, also a bad one."""
 
 CORE_CHURN = f"""
 n=$(date +%s)
+first=FIRST
 while :; do
+    if [ $first = good ]; then
 {lay_down("$n")}
 {TRY}
+    fi
+    first=good
 {lay_down("$n.bad", ("errors.py", "import nonesuch"))}
 {TRY} || true
     n=$((n + 1))
 done
 """
-CORE_CHURN_SEC = 90
+CORE_CHURN_SEC = 45
+BOOT_FROM_SEC, BOOT_TO_SEC = 4, 28
+"""From mounting the disk to well after recovery, where machines are emulated."""
 WHOLE = """
 import sys
 sys.path.insert(0, "/var/lib/aurora-core/core/active")
@@ -90,11 +98,18 @@ def core(vm: Machine) -> Iterator[Core]:
 
 
 def cut_amid(core: Core, churn: str, seed: int, most_sec: float) -> str:
-    """Cut the power at a moment of `churn` that `seed` chooses; which it was."""
-    after_sec = random.Random(seed).uniform(0, most_sec)
+    """Cut the power at a moment of `churn`, and twice of three times once more amid the boot; which moments.
+
+    The seed chooses them, and whether a good or a bad version comes first.
+    """
+    chance = random.Random(seed)
+    first, after_sec = chance.choice(["good", "bad"]), chance.uniform(0, most_sec)
+    again_sec = chance.uniform(BOOT_FROM_SEC, BOOT_TO_SEC) if chance.random() < 2 / 3 else 0
+    churn = churn.replace("FIRST", first)
     core.run(f"systemd-run --quiet --collect --unit=churn sh -c {shlex.quote(churn)}; sleep {after_sec}")
-    core.machine.power_cut()
-    return f"seed {seed}, {after_sec:.3f} s after the first began"
+    core.machine.power_cut(again_after_sec=again_sec)
+    again = f", and {again_sec:.3f} s after it was switched on again" if again_sec else ""
+    return f"seed {seed}, {after_sec:.3f} s after the first began, a {first} one{again}"
 
 
 def other(version: str) -> str:
