@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO
 
@@ -71,17 +72,26 @@ class Output:
         return HostError(f"run {self._program}", f"it did not end within {self._timeout_sec:g} s")
 
 
+def _bound() -> None:
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX_BYTES, MEMORY_MAX_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 @contextmanager
-def output_of(argv: Sequence[str], *, max_bytes: int, timeout_sec: float) -> Iterator[Output]:
+def output_of(
+    argv: Sequence[str], *, max_bytes: int, timeout_sec: float, variables: Mapping[str, str] | None = None
+) -> Iterator[Output]:
     """Run a program while the body reads what it writes; it and all it started are killed when the body is left.
 
-    It may allocate MEMORY_MAX_BYTES. HostError when it cannot be executed.
+    It may allocate MEMORY_MAX_BYTES, and has `variables` beside our own. HostError when it cannot be executed.
     """
-    bounded = ["prlimit", f"--data={MEMORY_MAX_BYTES}", "--core=0", "--", *argv]
     with tempfile.TemporaryFile(prefix="aurora-words-") as words:
         try:
             process = subprocess.Popen(
-                bounded,
+                argv,
+                env={**os.environ, **(variables or {})},
+                # Not through prlimit(1): each program more that is executed takes as long as unpacking something small.
+                preexec_fn=_bound,  # noqa: PLW1509  # what reads packages has one thread
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=words,

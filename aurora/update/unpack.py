@@ -1,7 +1,7 @@
 """A .deb that anybody may have made -> its module's folder, or every reason against it.
 
-dpkg-deb(1) decompresses; nothing that it could be made to write ever reaches the disk: both archives are read as
-streams, judged whole (`members`), and only then is the module written, by us, one plain file after the other.
+No tar(1) unpacks it: both archives are decompressed as streams, judged whole (`members`), and only then is the module
+written, by us, one plain file after the other.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from aurora.errors import HostError, InputError, NotFound, Problem
 from aurora.host.files import FOLDER_MAX_BYTES, FOLDER_MAX_ENTRIES
-from aurora.host.stream import output_of
-from aurora.update.ar import BrokenDeb, parts_of
+from aurora.host.stream import Output, output_of
+from aurora.update.ar import BrokenDeb, Part, parts_of
+from aurora.update.decompress import Decompressed
 from aurora.update.members import CONTROL_MAX_BYTES, CONTROL_NAMES, Contents, control_problems
 from aurora.update.tar import BrokenTar, Kind, Member, members_of
 
@@ -92,7 +94,7 @@ def check_outside(deb: Path, where: str) -> None:
             size_bytes = os.fstat(file.fileno()).st_size
             if size_bytes > PACKAGE_MAX_BYTES:
                 raise BrokenDeb(f"it has more than {PACKAGE_MAX_BYTES} bytes")
-            parts_of(lambda place, count: os.pread(file.fileno(), count, place), size_bytes)
+            _parts(file)
     except OSError as error:
         raise HostError("read the package", str(error), where=where) from error
     except BrokenDeb as error:
@@ -172,10 +174,8 @@ def streamed(
     kept: _Kept | None = None,
 ) -> None:
     """Give the members of one archive to `take`; InputError when dpkg-deb or the archive ends badly."""
-    # One thread: the memory that decompressing takes does not depend on how many CPUs there are.
-    argv = ["env", "DPKG_DEB_THREADS_MAX=1", "LC_ALL=C", "dpkg-deb", action, str(deb.absolute())]
     try:
-        with output_of(argv, max_bytes=max_bytes, timeout_sec=TIMEOUT_SEC) as output:
+        with _archive(deb, action, max_bytes) as output:
             try:
                 take(members_of(output.read if kept is None else kept.beside(output.read)))
             except BrokenTar as error:
@@ -186,8 +186,28 @@ def streamed(
                 output.finish()
     except HostError as error:
         raise InputError.of([Problem("read the package", error.problems[0].why, where)]) from error
-    except BrokenTar as error:
+    except (BrokenTar, BrokenDeb) as error:
         raise InputError.of([Problem("read the package", f"its archive is broken: {error}", where)]) from error
+
+
+@contextmanager
+def _archive(deb: Path, action: str, max_bytes: int) -> Iterator[Output | Decompressed]:
+    """One archive, decompressed: by ourselves where it is as Debian makes it."""
+    number = {"--ctrl-tarfile": 1, "--fsys-tarfile": 2}[action]
+    with deb.open("rb") as file:
+        part = _parts(file)[number]
+        if part.name.endswith(".xz"):
+            yield Decompressed(file, part, max_bytes=max_bytes, timeout_sec=TIMEOUT_SEC)
+            return
+    # One thread: the memory that decompressing takes does not depend on how many CPUs there are.
+    variables = {"DPKG_DEB_THREADS_MAX": "1", "LC_ALL": "C"}
+    argv = ["dpkg-deb", action, str(deb.absolute())]
+    with output_of(argv, max_bytes=max_bytes, timeout_sec=TIMEOUT_SEC, variables=variables) as output:
+        yield output
+
+
+def _parts(file: BinaryIO) -> tuple[Part, ...]:
+    return parts_of(lambda place, count: os.pread(file.fileno(), count, place), os.fstat(file.fileno()).st_size)
 
 
 def _write(folder: Path, member: Member, content: Iterator[bytes]) -> None:
