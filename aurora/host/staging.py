@@ -52,10 +52,10 @@ def _fill(source: Path, target: Path, entries: Sequence[Entry], alike: Path | No
         target.parent.mkdir(parents=True, exist_ok=True)
         target.mkdir(mode=0o700)
         for entry in entries:
-            place = target / entry.path
+            place = f"{target}/{entry.path}"  # a Path would cost more than writing a small file
             if entry.is_folder:
-                place.mkdir()
-                place.chmod(0o755)
+                Path(place).mkdir()
+                Path(place).chmod(0o755)
             elif alike is None or not _linked(top, entry, alike, place):
                 _copy_file(top, entry, place, written)
             if len(written) >= SYNC_TOGETHER_MAX:
@@ -87,9 +87,9 @@ def _let_go(handle: int) -> None:
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _linked(top: int, entry: Entry, alike: Path, target: Path) -> bool:
+def _linked(top: int, entry: Entry, alike: Path, target: str) -> bool:
     """Give a file of `alike` the name `target`, if it is the file that would be copied, byte for byte, on the disk."""
-    same = alike / entry.path
+    same = f"{alike}/{entry.path}"
     try:
         with open(_open_below(top, entry.path), "rb") as ours, open(same, "rb", opener=_opened) as theirs:
             info = os.fstat(theirs.fileno())
@@ -99,7 +99,7 @@ def _linked(top: int, entry: Entry, alike: Path, target: Path) -> bool:
             _let_go(theirs.fileno())
             while (chunk := ours.read(COPY_CHUNK_BYTES)) == theirs.read(COPY_CHUNK_BYTES):
                 if not chunk:
-                    target.hardlink_to(same)
+                    os.link(same, target)
                     return True
     except OSError:  # whoever copies it says what is wrong with it
         return False
@@ -141,7 +141,7 @@ def _open_below(top: int, path: str) -> int:
     return file
 
 
-def _copy_file(top: int, entry: Entry, target: Path, written: list[int]) -> None:
+def _copy_file(top: int, entry: Entry, target: str, written: list[int]) -> None:
     """Copy a file; its handle is added to those that are `written`, to be made durable."""
     mode = 0o755 if entry.executable else 0o644
     left_bytes = entry.size_bytes

@@ -71,10 +71,11 @@ def unpacked(deb: Path, *, shown: str | None = None) -> Iterator[Path]:
         folder.mkdir()
 
         def write(found: _Found) -> None:
+            made = {""}
             for member, content in found:
                 if next(data, None) != member:
                     raise BrokenTar("it changed while it was read")
-                _write(folder, member, content)
+                _write(str(folder), made, member, content)
 
         if kept.whole:
             write(members_of(kept.read))
@@ -210,19 +211,23 @@ def _parts(file: BinaryIO) -> tuple[Part, ...]:
     return parts_of(lambda place, count: os.pread(file.fileno(), count, place), os.fstat(file.fileno()).st_size)
 
 
-def _write(folder: Path, member: Member, content: Iterator[bytes]) -> None:
-    """Write one member, which `members` has let through, if it belongs into the module's folder."""
+def _write(folder: str, made: set[str], member: Member, content: Iterator[bytes]) -> None:
+    """Write one member, which `members` has let through, if it belongs into the module's folder.
+
+    `made` are the folders that are there already, relative to `folder`; those that are made are added.
+    """
     parts = tuple(part for part in member.name.decode().split("/") if part not in ("", "."))
     below = Contents.path_in_module(parts)
     if not below:
         return
-    place = folder.joinpath(*below)
+    parent = "/".join(below if member.kind is Kind.FOLDER else below[:-1])
+    if parent not in made:
+        Path(folder, parent).mkdir(parents=True, exist_ok=True)
+        made.add(parent)
     if member.kind is Kind.FOLDER:
-        place.mkdir(parents=True, exist_ok=True)
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
     mode = 0o755 if member.mode & stat.S_IXUSR else 0o644
-    handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "wb") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(f"{folder}/{'/'.join(below)}", flags, mode), "wb") as file:
         for chunk in content:
             file.write(chunk)
