@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from aurora.errors import HostError
 from aurora.host.files import locked, write_atomic
 from aurora.host.process import run
 from aurora.paths import Paths
 
-__all__ = ["compile_profiles", "is_as_compiled", "load_profiles", "loaded_profiles", "unload_profiles"]
+__all__ = ["Compiled", "compile_profiles", "is_as_compiled", "load_profiles", "loaded_profiles", "unload_profiles"]
 
 _PARSER = "/usr/sbin/apparmor_parser"
 _KERNEL_LIST = "sys/kernel/security/apparmor/profiles"
+
+
+class Compiled(NamedTuple):
+    """A profile that the parser has just compiled for this kernel."""
+
+    text: str
+    binary: bytes
 
 
 def loaded_profiles(paths: Paths) -> frozenset[str]:
@@ -26,8 +35,10 @@ def loaded_profiles(paths: Paths) -> frozenset[str]:
     return frozenset(line.rpartition(" (")[0] for line in lines)
 
 
-def load_profiles(paths: Paths, texts: Mapping[str, str]) -> None:
+def load_profiles(paths: Paths, texts: Mapping[str, str], compiled: Mapping[str, Compiled] | None = None) -> None:
     """Load or replace profiles (name -> text), all in one run of the parser; HostError when it refuses one.
+
+    Those that `compile_profiles` gave are not given to the parser once more.
 
     A profile that the kernel holds with the same text is left alone. Replacing takes effect on running
     processes at once and never leaves one unconfined. Compiled profiles are cached across boots.
@@ -39,23 +50,29 @@ def load_profiles(paths: Paths, texts: Mapping[str, str]) -> None:
             name: text for name, text in texts.items() if name not in loaded or _content(paths.profiles / name) != text
         }
         if wanted:
-            _load(paths, wanted, lock)
+            _load(paths, wanted, compiled or {}, lock)
 
 
-def compile_profiles(paths: Paths, texts: Mapping[str, str]) -> None:
+def compile_profiles(paths: Paths, texts: Mapping[str, str]) -> dict[str, Compiled]:
     """Compile profiles (name -> text) while others of these names are in use, so that loading them takes no time.
 
     HostError when the parser refuses one. What the kernel holds stays. Until they are loaded `is_as_compiled` says no.
+    One that was compiled for several kernels is left out: which of them is this one's, the parser knows.
     """
     with locked(paths.profiles_lock) as lock:
-        wanted = {name: text for name, text in texts.items() if not _is_compiled(paths, name, text)}
-        if wanted and loaded_profiles(paths):
-            sources = [str(_source(paths, name, text)) for name, text in wanted.items()]
-            run([*_parse(paths), "--skip-kernel-load", *sources], keeps=[lock])
-
-
-def _is_compiled(paths: Paths, name: str, text: str) -> bool:
-    return _content(paths.profile_sources / name) == text and any((paths.cache / "apparmor").glob(f"*/{name}"))
+        loaded = loaded_profiles(paths)
+        wanted = {name: text for name, text in texts.items() if _content(paths.profiles / name) != text}
+        if not wanted or not loaded:
+            return {}
+        sources = [str(_source(paths, name, text)) for name, text in wanted.items()]
+        # Also what is compiled: whether that is as fresh as all that it includes, the parser looks.
+        run([*_parse(paths), "--skip-kernel-load", *sources], keeps=[lock])
+        found = {}
+        for name, text in wanted.items():
+            files = list((paths.cache / "apparmor").glob(f"*/{name}"))
+            if len(files) == 1:
+                found[name] = Compiled(text, files[0].read_bytes())
+        return found
 
 
 def _parse(paths: Paths) -> list[str]:
@@ -67,13 +84,28 @@ def _parse(paths: Paths) -> list[str]:
     return [_PARSER, "--replace", "--write-cache", f"--cache-loc={cache}"]
 
 
-def _load(paths: Paths, wanted: Mapping[str, str], lock: int) -> None:
-    sources = [_source(paths, name, text) for name, text in wanted.items()]
+def _load(paths: Paths, wanted: Mapping[str, str], compiled: Mapping[str, Compiled], lock: int) -> None:
+    sources = {name: _source(paths, name, text) for name, text in wanted.items()}
     for name in wanted:
         (paths.profiles / name).unlink(missing_ok=True)  # which one the kernel has is not known until the parser ends
-    run([*_parse(paths), *(str(source) for source in sources)], keeps=[lock])
+    ready = {name: one for name, one in compiled.items() if wanted.get(name) == one.text}
+    left = [str(file) for name, file in sources.items() if name not in ready or not _replaced(paths, ready[name])]
+    if left:
+        run([*_parse(paths), *left], keeps=[lock])
     for name, text in wanted.items():
         write_atomic(paths.profiles / name, text.encode(), durable=False)
+
+
+def _replaced(paths: Paths, one: Compiled) -> bool:
+    """Give a profile to the kernel, which takes it in one piece or not at all; whether it did."""
+    try:
+        handle = os.open(paths.root / "sys/kernel/security/apparmor/.replace", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            return os.write(handle, one.binary) == len(one.binary)
+        finally:
+            os.close(handle)
+    except OSError:
+        return False  # the parser has words for it
 
 
 def _source(paths: Paths, name: str, text: str) -> Path:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from aurora.emit import apparmor_text, service_properties, slice_properties, timer_properties
 from aurora.errors import AuroraError, Problem, StartFailed
-from aurora.host.apparmor import compile_profiles, load_profiles, unload_profiles
+from aurora.host.apparmor import Compiled, compile_profiles, load_profiles, unload_profiles
 from aurora.host.files import locked
 from aurora.host.systemd import JobResult, Systemd, Transient
 from aurora.identity import installed
@@ -40,16 +40,23 @@ class Outcome(NamedTuple):
 
 
 def take_steps(
-    paths: Paths, systemd: Systemd, steps: Sequence[Step], *, keep_failed: bool, loaded: frozenset[str] = frozenset()
+    paths: Paths,
+    systemd: Systemd,
+    steps: Sequence[Step],
+    *,
+    keep_failed: bool,
+    loaded: frozenset[str] = frozenset(),
+    compiled: Mapping[str, Compiled] | None = None,
 ) -> list[Outcome]:
     """Do all steps; never raises for a module that does not come up, its outcome says so.
 
     A replacement that fails is taken back: the plan before is started again. With `keep_failed` a first start that
     fails stays with systemd, which goes on restarting it as the manifest says (that is what boot wants); without
     it, it is released, so that nothing half-made is left. Modules in `loaded` have their unit from the very same plan
-    with systemd already: it only has to be started, or restarted.
+    with systemd already: it only has to be started, or restarted. `compiled` is what `get_ready` gave for these steps.
     """
-    get_ready(paths, [step for step in steps if step.module not in loaded])
+    if compiled is None:
+        compiled = get_ready(paths, [step for step in steps if step.module not in loaded])
     moved = _moved(paths, systemd, steps, loaded)
     staying = [step.plan for step in steps if step.module in loaded and step.plan is not None]
     # Of a schedule only the timer is restarted.
@@ -58,7 +65,8 @@ def take_steps(
     release(paths, systemd, moved.released, coming_back=kept)
     outcomes = [Outcome(step, None) for step in steps if step.plan is None]
     wanted = [step for step in steps if step.plan is not None]
-    failed = bring_up(paths, systemd, [step.plan for step in wanted if step.plan is not None], loaded=loaded)
+    plans = [step.plan for step in wanted if step.plan is not None]
+    failed = bring_up(paths, systemd, plans, loaded=loaded, compiled=compiled)
     for step in wanted:
         problem = failed.get(step.module)
         taken_back = False
@@ -75,8 +83,9 @@ def take_steps(
     return outcomes
 
 
-def get_ready(paths: Paths, steps: Sequence[Step]) -> None:
-    """Do what replacements need and what can be done while others run in their place, so that these are down for less.
+def get_ready(paths: Paths, steps: Sequence[Step]) -> dict[str, Compiled]:
+    """Do what replacements need and what can be done while others run in their place, so that these are down for less:
+    their profiles are compiled.
 
     Never fails: what cannot be done is told when it is tried again.
     """
@@ -84,7 +93,8 @@ def get_ready(paths: Paths, steps: Sequence[Step]) -> None:
     texts = {plan.profile: apparmor_text(plan) for plan in plans if plan.profile is not None}
     if texts:
         with suppress(AuroraError):
-            compile_profiles(paths, texts)
+            return compile_profiles(paths, texts)
+    return {}
 
 
 class _Moved(NamedTuple):
@@ -189,12 +199,17 @@ def transient(systemd: Systemd, plan: Plan) -> Transient:
 
 
 def bring_up(
-    paths: Paths, systemd: Systemd, plans: Sequence[Plan], *, loaded: frozenset[str] = frozenset()
+    paths: Paths,
+    systemd: Systemd,
+    plans: Sequence[Plan],
+    *,
+    loaded: frozenset[str] = frozenset(),
+    compiled: Mapping[str, Compiled] | None = None,
 ) -> dict[str, Problem]:
     """Load the profiles, submit every start, wait for all; the problem of each module that did not come up."""
     failed = _without_secrets(plans)
     failed |= _without_room(paths, systemd, [p for p in plans if p.module not in failed and p.module not in loaded])
-    failed |= _load(paths, [plan for plan in plans if plan.module not in failed])
+    failed |= _load(paths, [plan for plan in plans if plan.module not in failed], compiled or {})
     ready = {plan.module: plan for plan in plans if plan.module not in failed}
     if not ready:
         return failed
@@ -248,16 +263,16 @@ def _without_room(paths: Paths, systemd: Systemd, plans: Sequence[Plan]) -> dict
     return problems
 
 
-def _load(paths: Paths, plans: Sequence[Plan]) -> dict[str, Problem]:
+def _load(paths: Paths, plans: Sequence[Plan], compiled: Mapping[str, Compiled]) -> dict[str, Problem]:
     """Load the plans' profiles; the problem of each module whose own cannot be loaded."""
     texts = {plan.module: {plan.profile: apparmor_text(plan)} for plan in plans if plan.profile is not None}
     try:
-        load_profiles(paths, {name: text for one in texts.values() for name, text in one.items()})
+        load_profiles(paths, {name: text for one in texts.values() for name, text in one.items()}, compiled)
     except AuroraError as error:
         if len(texts) == 1:
             return dict.fromkeys(texts, error.problems[0])
         # One that the parser refuses must not keep the others from theirs.
-        return {module: problem for plan in plans for module, problem in _load(paths, [plan]).items()}
+        return {module: problem for plan in plans for module, problem in _load(paths, [plan], compiled).items()}
     return {}
 
 

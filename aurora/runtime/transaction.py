@@ -268,10 +268,12 @@ class Carrier:
             action = Action.START if now is None else Action.REPLACE
             # What it is to go back to is another state, not a part of this step.
             steps.append(Step(action=action, module=name, plan=plan, before=None))
-        get_ready(self._paths, steps)
+        compiled = get_ready(self._paths, steps)
         self._missed.begin(step.module for step in steps)
         begun_sec = time.monotonic()
-        outcomes = take_steps(self._paths, self._systemd, steps, keep_failed=self._back) if steps else []
+        outcomes = (
+            take_steps(self._paths, self._systemd, steps, keep_failed=self._back, compiled=compiled) if steps else []
+        )
         if steps and not self._back:
             self._add_down(begun_sec)
         self._missed.end(one.step.module for one in outcomes if one.problem is None)

@@ -201,14 +201,48 @@ def test_a_profile_is_compiled_while_another_of_its_name_is_in_use(paths: Paths,
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apparmor, "run", compiler)
-        for _ in range(2):
-            apparmor.compile_profiles(paths, {"aurora.a": "changed"})
-    assert ["--skip-kernel-load" in argv for argv in argvs] == [True], "once it is compiled there is nothing to do"
+        found = apparmor.compile_profiles(paths, {"aurora.a": "changed"})
+        assert found == {"aurora.a": apparmor.Compiled("changed", b"compiled")}
+        assert apparmor.compile_profiles(paths, {"aurora.a": "aurora.a"}) == {}, "that is what is in use"
+    assert ["--skip-kernel-load" in argv for argv in argvs] == [True]
     assert parser.list.read_text() == held
     apparmor.load_profiles(paths, {"aurora.a": "changed"})
     assert parser.runs[-1] == ["changed"], "it was not taken for loaded"
 
 
+def test_what_was_compiled_goes_to_the_kernel_without_the_parser(paths: Paths, parser: Parser) -> None:
+    apparmor.load_profiles(paths, {"aurora.a": "aurora.a", "aurora.b": "aurora.b"})
+    replace = parser.list.parent / ".replace"
+    replace.write_bytes(b"")
+    ready = {name: apparmor.Compiled("changed", name.encode()) for name in ("aurora.a", "aurora.b", "aurora.c")}
+    runs = len(parser.runs)
+    apparmor.load_profiles(paths, {"aurora.a": "changed", "aurora.b": "another"}, ready)
+    assert replace.read_bytes() == b"aurora.a", "and nothing of what is not wanted"
+    assert parser.runs[runs:] == [["another"]]
+    runs = len(parser.runs)
+    apparmor.load_profiles(paths, {"aurora.a": "changed"}, ready)
+    assert parser.runs[runs:] == [], "it is there"
+    replace.unlink()
+    apparmor.load_profiles(paths, {"aurora.b": "changed"}, ready)
+    assert parser.runs[runs:] == [["changed"]], "where the kernel does not take it, the parser says why"
+
+
+def test_what_was_compiled_for_two_kernels_is_left_to_the_parser(
+    paths: Paths, parser: Parser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apparmor.load_profiles(paths, {"aurora.a": "aurora.a"})
+
+    def compiler(argv: Sequence[str], **_more: object) -> Completed:
+        for kernel in ("1.0", "2.0"):
+            file = paths.cache / "apparmor" / kernel / "aurora.a"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"compiled")
+        return Completed(0, "", "")
+
+    monkeypatch.setattr(apparmor, "run", compiler)
+    assert apparmor.compile_profiles(paths, {"aurora.a": "changed"}) == {}
+
+
 def test_without_apparmor_nothing_is_compiled(paths: Paths, parser: Parser) -> None:
-    apparmor.compile_profiles(paths, {"aurora.a": "aurora.a"})
+    assert apparmor.compile_profiles(paths, {"aurora.a": "aurora.a"}) == {}
     assert parser.runs == []
