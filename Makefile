@@ -11,8 +11,8 @@ demo:  ## What it does, shown in a virtual machine, phase by phase
 test:  ## Everything: linters, tests, the package, tests in a virtual machine
 	tests/vm/all
 
-power-cuts:  ## The power cut at 300 random moments amid changes and updates (hours, without KVM)
-	tests/vm/all power-cuts
+power-cuts:  ## The power cut at random moments amid changes and updates [N=300] (hours, without KVM)
+	tests/vm/all power-cuts $(if $(N),--cuts '$(N)')
 
 autobahn:  ## The Autobahn test suite's cases for WebSocket servers
 	tests/vm/all autobahn

@@ -39,8 +39,11 @@ POWER_TESTS = (
 )
 """What is cut at another random moment each time."""
 
-CUTS = 75
-"""How often the power is cut in each test of POWER_TESTS that is given a cut, when that is asked for."""
+KINDS_OF_CUTS = 4
+"""How many tests POWER_TESTS has, counted with their variants, that cut the power at a moment of chance."""
+
+CUTS = 300
+"""How often the power is cut in them at least, when nothing else is said."""
 
 BENCHES = frozenset({"bench", "link", "browser"})
 """Images that the tests of each change do without."""
@@ -115,13 +118,13 @@ def vm_tests() -> Count:
     return _in_machines("--durations=10", VM_TESTS)
 
 
-def power_cuts() -> Count:
-    """The tests of POWER_TESTS, CUTS times each, and when each cut was: hours, where machines are emulated."""
+def power_cuts(cuts: int) -> Count:
+    """The tests of POWER_TESTS, with so many cuts at least; each says when it was. Hours, where machines are emulated.
+
+    Each kind twice at least: once is what the tests of each change do, which leave some of them out.
+    """
     # One cut does not need the others, and two machines are to end together.
-    count = _in_machines(f"--cuts={CUTS}", "--dist=worksteal", *POWER_TESTS)
-    for line in _told(cache.root() / "vm-tests.xml"):
-        print(line, flush=True)
-    return count
+    return _in_machines(f"--cuts={max(2, -(-cuts // KINDS_OF_CUTS))}", "--dist=worksteal", *POWER_TESTS)
 
 
 def browsers() -> Count:
@@ -184,7 +187,7 @@ PARTS: Mapping[str, Callable[[], Count]] = {
 }
 
 MORE: Mapping[str, Callable[[], Count]] = {
-    "power-cuts": power_cuts,
+    "power-cuts": lambda: power_cuts(CUTS),
     "autobahn": websocket_cases,
     "browsers": browsers,
 }
@@ -197,7 +200,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/vm/all", description="Check everything, or only the parts named.")
     every, usual = ", ".join(known), ", ".join(PARTS)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {every}; without any, {usual}")
-    chosen = parser.parse_args(arguments).parts or list(PARTS)
+    parser.add_argument("--cuts", type=int, default=CUTS, metavar="N", help=f"for power-cuts: how many; {CUTS}")
+    given = parser.parse_args(arguments)
+    known["power-cuts"] = lambda: power_cuts(given.cuts)
+    chosen = given.parts or list(PARTS)
     unknown = sorted(set(chosen) - known.keys())
     if unknown:
         parser.error(f"there is no part {', '.join(unknown)}; there are {every}")
@@ -239,16 +245,6 @@ def _read(report: Path) -> Count:
         )
         total += Count(passed=tests - failed - errors - skipped, failed=failed, errors=errors, skipped=skipped)
     return total if total.passed or not total.good else total + Count(errors=1)
-
-
-def _told(report: Path) -> list[str]:
-    """What the tests in a JUnit file have recorded, a line each."""
-    lines = []
-    for case in ET.parse(report).getroot().iter("testcase") if report.exists() else ():
-        told = [f"{one.get('name')}: {one.get('value')}" for one in case.iter("property")]
-        end = "failed" if case.find("failure") is not None or case.find("error") is not None else "passed"
-        lines.append("; ".join((f"{case.get('name')} {end}", *told)))
-    return lines
 
 
 if __name__ == "__main__":
