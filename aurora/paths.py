@@ -233,6 +233,11 @@ class Paths:
         return self.state / "updates"
 
     @property
+    def update_reserve(self) -> Path:
+        """Room on the disk that updates are ended by."""
+        return self.updates / "reserve"
+
+    @property
     def known_versions(self) -> Path:
         """What is known of each module's versions: one file a module."""
         return self.updates / "modules"

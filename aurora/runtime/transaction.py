@@ -44,6 +44,7 @@ from aurora.runtime.updates import (
     open_transaction,
     read_known,
     read_transaction,
+    use_reserve,
     write_known,
     write_transaction,
 )
@@ -132,6 +133,7 @@ class Carrier:
         return self.one
 
     def _found_so(self, why: str) -> None:
+        use_reserve(self._paths)
         course = resumed(self.one.state)
         if course != COURSES[self.one.state]:
             self._do(course.acts)

@@ -39,7 +39,15 @@ from aurora.runtime.permitted import permitted, permitted_now
 from aurora.runtime.records import Origin, Record, require
 from aurora.runtime.snapshots import check_room
 from aurora.runtime.transaction import Carrier, Tell, mark_begun, resume_open
-from aurora.runtime.updates import check_not_busy, next_id, open_transaction, read_known, write_known, write_transaction
+from aurora.runtime.updates import (
+    check_not_busy,
+    next_id,
+    open_transaction,
+    read_known,
+    reserve_room,
+    write_known,
+    write_transaction,
+)
 from aurora.runtime.watch import held_memory
 
 __all__ = ["Source", "allow_version", "confirm", "finish_interrupted", "hold", "roll_back", "update"]
@@ -272,6 +280,7 @@ def _begun(
         begun_usec=now_usec(),
     )
     mark_begun(paths, made)
+    reserve_room(paths)
     write_transaction(paths, made)
     return made
 

@@ -7,6 +7,7 @@ goes. Of a module its owner's hold is kept, the versions that are refused, and t
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,7 @@ from aurora.plan.update import TRANSACTION_MAX_BYTES, Transaction, Version
 __all__ = [
     "HISTORY_MAX",
     "REFUSED_MAX",
+    "RESERVE_BYTES",
     "Known",
     "RefusedVersion",
     "busy_modules",
@@ -31,6 +33,8 @@ __all__ = [
     "read_known",
     "read_transaction",
     "read_transactions",
+    "reserve_room",
+    "use_reserve",
     "write_known",
     "write_transaction",
 ]
@@ -40,6 +44,9 @@ HISTORY_MAX = 50
 REFUSED_MAX = 20
 """Versions of a module that are refused; the oldest is forgotten."""
 KNOWN_MAX_BYTES = 256 * 1024
+RESERVE_BYTES = 256 * 1024
+"""What writing down how an update ends needs at most, each file in blocks of its own; state that is put back may need
+more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +138,32 @@ def write_transaction(paths: Paths, one: Transaction) -> None:
     ended = [other for other in read_transactions(paths)[0] if not other.open]
     for old in ended[:-HISTORY_MAX]:
         _file(paths, old.id).unlink(missing_ok=True)
+
+
+def reserve_room(paths: Paths) -> None:
+    """Keep RESERVE_BYTES of the disk, for updates to be ended by where others fill it; HostError where they have."""
+    file = paths.update_reserve
+    _make_durable(paths.updates)
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, RESERVE_BYTES)
+        except OSError:
+            file.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(handle)
+    except OSError as error:
+        what, remedy = "keep room to end an update by", "a disk with room"
+        raise HostError(what, str(error), where=str(file), remedy=remedy) from error
+
+
+def use_reserve(paths: Paths) -> None:
+    """Where the disk has less room than was reserved, give that up: an update is ended now."""
+    with suppress(OSError):
+        disk = os.statvfs(paths.updates)
+        if disk.f_bfree * disk.f_frsize < RESERVE_BYTES:
+            paths.update_reserve.unlink()
 
 
 def _make_durable(folder: Path) -> None:

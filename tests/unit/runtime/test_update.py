@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from aurora.names import check_unit, unit_name
 from aurora.plan import check_plan
 from aurora.plan.inventory import Inventory
 from aurora.plan.update import End, Kind, State, Transaction
-from aurora.runtime import reconcile, updates, watch
+from aurora.runtime import reconcile, transaction, updates, watch
 from aurora.runtime.applied import applied_plan
 from aurora.runtime.apply import apply
 from aurora.runtime.control import stop
@@ -29,6 +31,7 @@ from aurora.runtime.records import read_record, require
 from aurora.runtime.update import Source, allow_version, confirm, hold, roll_back, update
 from aurora.runtime.updates import (
     HISTORY_MAX,
+    RESERVE_BYTES,
     open_transaction,
     read_known,
     read_transactions,
@@ -628,6 +631,47 @@ def test_an_interrupted_trial_ends_with_the_version_before(rig: Rig, clock: Cloc
     assert done.resumed is not None
     assert ended(done.resumed) == (End.ROLLED_BACK, "it was interrupted while it was tried")
     assert (rig.running, refused(rig)) == ({"hello": "1"}, ["2"])
+
+
+@pytest.mark.parametrize("free_bytes", [0, RESERVE_BYTES])
+def test_room_that_was_kept_is_there_to_end_it_by(
+    rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch, free_bytes: int
+) -> None:
+    install(rig)
+
+    def later(_now_sec: float) -> None:
+        raise GoneError
+
+    clock.then = later
+    with pytest.raises(GoneError):
+        attempt(rig, rig.module(version="2"))
+    assert rig.paths.update_reserve.stat().st_blocks * 512 >= RESERVE_BYTES, "no hole"
+    disk = SimpleNamespace(f_bfree=free_bytes // 4096, f_frsize=4096)
+    monkeypatch.setattr(updates.os, "statvfs", lambda _folder: disk)
+    reserved: list[bool] = []
+    clock.then = lambda _now: None
+    monkeypatch.setattr(updates, "write_known", lambda *_: reserved.append(rig.paths.update_reserve.exists()))
+    monkeypatch.setattr(transaction, "write_known", lambda *_: reserved.append(rig.paths.update_reserve.exists()))
+    apply(rig.paths, rig.systemd)
+    assert rig.running == {"hello": "1"}
+    assert reserved
+    assert set(reserved) == {free_bytes >= RESERVE_BYTES}, "it was given up before anything was written, or not at all"
+    monkeypatch.undo()
+    attempt(rig, rig.module(version="3", program=ENDS_WELL))
+    assert rig.paths.update_reserve.exists(), "the next one keeps it again"
+
+
+def test_without_that_room_no_update_is_begun(rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(rig)
+
+    def full(_handle: int, _place: int, _length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(updates.os, "posix_fallocate", full)
+    with pytest.raises(HostError, match=r"cannot keep room to end an update by, because .*No space left"):
+        attempt(rig, rig.module(version="2"))
+    assert (rig.running, open_transaction(rig.paths)) == ({"hello": "1"}, None)
+    assert not rig.paths.update_reserve.exists()
 
 
 def test_an_idle_slot_that_was_damaged_while_it_was_written_is_never_active(
