@@ -64,6 +64,11 @@ FILES: tuple[tuple[str, str], ...] = (
         " other one, tried by aurora-core-trial.service, and confirmed or taken back by aurora-core-rollback.service."
         " Without it dpkg's own copy runs.",
     ),
+    (
+        "updates",
+        "Updates, those that have ended among them, and 256 KiB of room that one is ended by where others have filled"
+        " the disk.",
+    ),
     ("incidents", "The last failures of each module, with their last log lines; for those who may read the journal."),
     ("cache", "Compiled AppArmor profiles."),
     ("link_socket", "Where AuroraLink listens; auroralink(7)."),
