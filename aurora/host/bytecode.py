@@ -12,6 +12,7 @@ from types import CodeType
 
 from aurora.errors import HostError
 from aurora.host.files import folder_entries, sync_folder
+from aurora.host.staging import SYNC_TOGETHER_MAX, sync_together
 
 __all__ = ["compile_folder"]
 
@@ -31,6 +32,19 @@ def compile_folder(code: Path, elsewhere: Path) -> None:
     on a small machine, the compiler takes most of the time that it takes to stage a program. HostError where a file is
     no program; OSError where the disk does not take it.
     """
+    written: list[int] = []
+    try:
+        folders = _compile_all(code, elsewhere, written)
+        sync_together(written)
+    finally:
+        for handle in written:
+            os.close(handle)
+    for folder in sorted(folders):
+        sync_folder(folder)
+
+
+def _compile_all(code: Path, elsewhere: Path, written: list[int]) -> set[Path]:
+    """The folders of what was compiled; handles of files that are not durable yet are left in `written`."""
     folders = set()
     for entry in folder_entries(code):
         if not entry.path.endswith(".py"):
@@ -43,11 +57,12 @@ def compile_folder(code: Path, elsewhere: Path) -> None:
             made.write_bytes(HEADER + importlib.util.source_hash(text) + body)
         else:
             _compile(source, made)
-        with made.open("rb") as file:
-            os.fsync(file.fileno())
+        written.append(os.open(made, os.O_RDONLY | os.O_CLOEXEC))
+        # One by one, each would have the file system write its journal: more than the files.
+        if len(written) >= SYNC_TOGETHER_MAX:
+            sync_together(written)
         folders.add(made.parent)
-    for folder in sorted(folders):
-        sync_folder(folder)
+    return folders
 
 
 def _compile(source: Path, made: Path) -> None:

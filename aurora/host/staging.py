@@ -11,7 +11,7 @@ from pathlib import Path
 from aurora.errors import AuroraError, Denied, HostError
 from aurora.host.files import COPY_CHUNK_BYTES, Entry, folder_entries, remove_tree, sync_folder
 
-__all__ = ["copy_folder"]
+__all__ = ["SYNC_TOGETHER_MAX", "copy_folder", "sync_together"]
 
 SYNC_TOGETHER_MAX = 64
 """So many files are open at once while they are made durable."""
@@ -59,16 +59,16 @@ def _fill(source: Path, target: Path, entries: Sequence[Entry], alike: Path | No
             elif alike is None or not _linked(top, entry, alike, place):
                 _copy_file(top, entry, place, written)
             if len(written) >= SYNC_TOGETHER_MAX:
-                _sync(written)
-        _sync(written)
+                sync_together(written)
+        sync_together(written)
     finally:
         os.close(top)
         for handle in written:
             os.close(handle)
 
 
-def _sync(written: list[int]) -> None:
-    """Make files durable and close them: first have all of them written out, then wait for each.
+def sync_together(written: list[int]) -> None:
+    """Make the files of these handles durable and close them: first have all of them written out, then wait for each.
 
     So the file system commits them together, and each is asked whether it could be written all the same. Memory lets go
     of them (POSIX_FADV_DONTNEED, which also begins to write what is not written yet): whoever compares them with what

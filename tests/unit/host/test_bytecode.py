@@ -11,6 +11,7 @@ import pytest
 
 from aurora.errors import HostError
 from aurora.host.bytecode import compile_folder
+from aurora.host.staging import SYNC_TOGETHER_MAX
 
 TEXT = "def said():\n    return (lambda: 'as it was compiled')()\n"
 OTHER = TEXT.replace("compiled", "tampered")
@@ -114,3 +115,25 @@ def test_what_is_no_program_is_told(code: Path) -> None:
     (code / "one.py").write_text("def (:\n")
     with pytest.raises(HostError, match="no program of this Python"):
         compile_folder(code, code)
+
+
+def test_each_file_and_its_folder_is_made_durable_and_no_handle_stays(
+    code: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(SYNC_TOGETHER_MAX + 2):
+        (code / f"more{number}.py").write_text(TEXT)
+    durable: list[Path] = []
+    fsync = os.fsync
+
+    def traced(handle: int) -> None:
+        durable.append(Path(f"/proc/self/fd/{handle}").readlink())
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", traced)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    compile_folder(code, elsewhere)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    made = sorted((code / "__pycache__").iterdir())
+    assert len(made) == SYNC_TOGETHER_MAX + 3
+    assert sorted(durable[:-1]) == made
+    assert durable[-1] == code / "__pycache__"
