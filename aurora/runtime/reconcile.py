@@ -11,7 +11,7 @@ from aurora.emit import apparmor_text, service_properties, slice_properties, tim
 from aurora.errors import AuroraError, Problem, StartFailed
 from aurora.host.apparmor import Compiled, compile_profiles, load_profiles, unload_profiles
 from aurora.host.files import locked
-from aurora.host.systemd import JobResult, Systemd, Transient
+from aurora.host.systemd import ENDED, JobResult, Systemd, Transient
 from aurora.identity import installed
 from aurora.names import check_unit, incident_unit, profile_name, safe_unit, slice_name, timer_name, unit_name
 from aurora.paths import Paths
@@ -156,8 +156,13 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, coming_ba
     _stop(systemd, [*units, *map(safe_unit, modules), *map(check_unit, modules)])
     # While it is written down how a module failed, systemd keeps the module's unit, and its name (seen with 257). What
     # still is there after the deadline, systemd refuses in its own words.
-    systemd.wait_ended([incident_unit(module) for module in modules], deadline_sec=RECORD_DEADLINE_SEC)
-    systemd.reset_failed(units)
+    writing = {incident_unit(module) for module in modules}
+    # One question for both, most often: modules are down while it is asked.
+    failing = [name(module) for name in (timer_name, unit_name) for module in modules]  # a slice never is failed
+    rows = systemd.list_units([*failing, *sorted(writing)])
+    if any(row.name in writing and row.active not in ENDED for row in rows):
+        systemd.wait_ended(sorted(writing), deadline_sec=RECORD_DEADLINE_SEC)
+    systemd.reset_failed([row.name for row in rows if row.name in failing and row.active == "failed"])
     kept = set(coming_back)
     for module in modules:
         forget_plan(paths, module, comes_back=module in kept)

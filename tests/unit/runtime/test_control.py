@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from aurora.errors import HostError, NotFound, StartFailed
-from aurora.host.systemd import JobResult
+from aurora.host.systemd import JobResult, UnitRow
 from aurora.names import incident_unit, slice_name, unit_name
 from aurora.runtime.applied import applied_plan
 from aurora.runtime.control import enable, restart, start, stop
@@ -134,7 +134,18 @@ def test_a_unit_is_made_anew_once_the_record_of_its_failure_is_written(
         seen.append((tuple(units), two.running.get("hello"), deadline_sec > 0))
         return True
 
+    listed = two.systemd.list_units
+    active = "inactive"
+
+    def rows(patterns: Sequence[str]) -> Sequence[UnitRow]:
+        writing = UnitRow(incident_unit("hello"), "loaded", active, "")
+        return [*listed(patterns), *([writing] if writing.name in patterns else [])]
+
     monkeypatch.setattr(two.systemd, "wait_ended", wait)
+    monkeypatch.setattr(two.systemd, "list_units", rows)
+    install_folder(two.paths, two.systemd, two.module(version="3"), start=True)
+    assert seen == [], "nothing is written"
+    active = "activating"
     install_folder(two.paths, two.systemd, two.module(version="2"), start=True)
     assert seen == [((incident_unit("hello"),), None, True)]
     assert two.running["hello"] == "2"
