@@ -66,8 +66,7 @@ FILES: tuple[tuple[str, str], ...] = (
     ),
     (
         "updates",
-        "Updates, those that have ended among them, and 256 KiB of room that one is ended by where others have filled"
-        " the disk.",
+        "Updates, those that have ended among them, and 256 KiB of room to end one by, should others fill the disk.",
     ),
     ("incidents", "The last failures of each module, with their last log lines; for those who may read the journal."),
     ("cache", "Compiled AppArmor profiles."),

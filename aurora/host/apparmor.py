@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ _KERNEL_LIST = "sys/kernel/security/apparmor/profiles"
 
 
 class Compiled(NamedTuple):
-    """A profile that the parser has just compiled for this kernel."""
+    """A profile as the parser has it compiled for this kernel."""
 
     text: str
     binary: bytes
@@ -36,9 +37,9 @@ def loaded_profiles(paths: Paths) -> frozenset[str]:
 
 
 def load_profiles(paths: Paths, texts: Mapping[str, str], compiled: Mapping[str, Compiled] | None = None) -> None:
-    """Load or replace profiles (name -> text), all in one run of the parser; HostError when it refuses one.
+    """Load or replace profiles (name -> text); HostError when the parser refuses one.
 
-    Those that `compile_profiles` gave are not given to the parser once more.
+    Those that `compile_profiles` gave go to the kernel as they are, all others in one run of the parser.
 
     A profile that the kernel holds with the same text is left alone. Replacing takes effect on running
     processes at once and never leaves one unconfined. Compiled profiles are cached across boots.
@@ -70,8 +71,9 @@ def compile_profiles(paths: Paths, texts: Mapping[str, str]) -> dict[str, Compil
         found = {}
         for name, text in wanted.items():
             files = list((paths.cache / "apparmor").glob(f"*/{name}"))
-            if len(files) == 1:
-                found[name] = Compiled(text, files[0].read_bytes())
+            with suppress(OSError):  # then the parser says so when it is loaded
+                if len(files) == 1 and (binary := files[0].read_bytes()):
+                    found[name] = Compiled(text, binary)
         return found
 
 

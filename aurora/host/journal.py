@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from aurora.errors import HostError
 from aurora.host.process import run
 
 __all__ = [
@@ -42,6 +44,7 @@ DEPENDENCY_RESULT = "dependency"
 """JOB_RESULT of a start that was given up because a unit it needs failed."""
 LINE_MAX_CHARS = 4096
 KERNEL_LINES_MAX = 500
+KERNEL_LINES_WITHIN_USEC = 3_600_000_000
 
 
 class Line(NamedTuple):
@@ -95,13 +98,24 @@ def last_failure(unit: str) -> Line | None:
 
 
 def denials(profile: str, *, since_usec: int) -> list[str]:
-    """What AppArmor refused to processes under the profile, from the kernel's log: at most 20 lines, newest last.
+    """What AppArmor refused to processes under the profile, from the kernel's log: at most 20 lines, newest last."""
+    return [line for line in _of_profile(profile, since_usec) if 'apparmor="DENIED"' in line][-20:]
 
-    Only the last 2,000 lines of the kernel's log since then are looked at.
+
+def _of_profile(profile: str, since_usec: int) -> list[str]:
+    """The kernel's last lines since then that are about the profile: at most KERNEL_LINES_MAX, newest last.
+
+    Nothing older than KERNEL_LINES_WITHIN_USEC is looked at, and nothing is known where that takes too long: where
+    much is refused to others, the log is long.
     """
-    needle = f'profile="{profile}"'
-    lines = read_lines(["_TRANSPORT=kernel", "+", "_TRANSPORT=audit"], last=2000, since_usec=since_usec)
-    return [line.message for line in lines if 'apparmor="DENIED"' in line.message and needle in line.message][-20:]
+    name = re.escape(profile)
+    matches = [f'--grep=profile="{name}"|subj={name}( |$)', "--reverse", "_TRANSPORT=kernel", "+", "_TRANSPORT=audit"]
+    since_usec = max(since_usec, time.time_ns() // 1000 - KERNEL_LINES_WITHIN_USEC)
+    try:
+        found = read_lines(matches, last=KERNEL_LINES_MAX, since_usec=since_usec)
+    except HostError:
+        return []
+    return [line.message for line in reversed(found)]
 
 
 def settle() -> None:
@@ -128,21 +142,8 @@ def read_entries(matches: Sequence[str], *, last: int, since_usec: int | None = 
 def refusals(profile: str, *, since_usec: int) -> list[str]:
     """What AppArmor and system call filters refused to processes under the profile, in the kernel's words.
 
-    At most 50, newest last; only the last KERNEL_LINES_MAX lines of the kernel's log since then that have its name are
-    looked at. A filter that answers with an error leaves no line, one that kills or logs does (seccomp(2)). Where a lot
-    is refused to anybody, the kernel drops lines (debian/60-aurora-core.conf).
+    At most 50, newest last. A filter that answers with an error leaves no line, one that kills or logs does
+    (seccomp(2)). Where a lot is refused to anybody, the kernel drops lines (debian/60-aurora-core.conf).
     """
-    needles = (f'profile="{profile}"', f"subj={profile} ")
-    # It ends with the newest, as --grep and --lines together begin with it (journalctl(1)).
-    lines = read_lines(
-        [f"--grep={re.escape(profile)}", "_TRANSPORT=kernel", "+", "_TRANSPORT=audit"],
-        last=KERNEL_LINES_MAX,
-        since_usec=since_usec,
-    )[::-1]
-    found = [
-        line.message
-        for line in lines
-        if ('apparmor="DENIED"' in line.message or "type=1326" in line.message or "SECCOMP" in line.message)
-        and any(needle in f"{line.message} " for needle in needles)
-    ]
-    return found[-50:]
+    words = ('apparmor="DENIED"', "type=1326", "SECCOMP")
+    return [line for line in _of_profile(profile, since_usec) if any(word in line for word in words)][-50:]

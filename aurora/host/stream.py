@@ -73,7 +73,9 @@ class Output:
 
 
 def _bound() -> None:
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX_BYTES, MEMORY_MAX_BYTES))
+    owners = resource.getrlimit(resource.RLIMIT_DATA)[1]  # one that is lower already stays
+    most = MEMORY_MAX_BYTES if owners == resource.RLIM_INFINITY else min(owners, MEMORY_MAX_BYTES)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -97,7 +99,7 @@ def output_of(
                 stderr=words,
                 start_new_session=True,  # a group of its own, so that its children end with it
             )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:  # the latter where it could not be bounded
             raise HostError(f"run {argv[0]}", str(error)) from error
         with process:
             try:

@@ -157,7 +157,7 @@ def release(paths: Paths, systemd: Systemd, modules: Sequence[str], *, coming_ba
     # While it is written down how a module failed, systemd keeps the module's unit, and its name (seen with 257). What
     # still is there after the deadline, systemd refuses in its own words.
     writing = {incident_unit(module) for module in modules}
-    # One question for both, most often: modules are down while it is asked.
+    # One question for these and for what failed, most often: modules are down while it is asked.
     failing = [name(module) for name in (timer_name, unit_name) for module in modules]  # a slice never is failed
     rows = systemd.list_units([*failing, *sorted(writing)])
     if any(row.name in writing and row.active not in ENDED for row in rows):

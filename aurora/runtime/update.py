@@ -280,7 +280,8 @@ def _begun(
         begun_usec=now_usec(),
     )
     mark_begun(paths, made)
-    reserve_room(paths)
+    if kind is Kind.UPDATE:  # who wants to go back on a full disk is to get there
+        reserve_room(paths)
     write_transaction(paths, made)
     return made
 

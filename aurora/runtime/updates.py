@@ -45,8 +45,8 @@ REFUSED_MAX = 20
 """Versions of a module that are refused; the oldest is forgotten."""
 KNOWN_MAX_BYTES = 256 * 1024
 RESERVE_BYTES = 256 * 1024
-"""What writing down how an update ends needs at most, each file in blocks of its own; state that is put back may need
-more."""
+"""Room for writing down how an update ends, each file in blocks of its own. Reasons of great length, and state that is
+put back, may need more; and once it is given up, whoever fills the disk may take it first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +148,7 @@ def reserve_room(paths: Paths) -> None:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(handle, 0, RESERVE_BYTES)
+            os.fsync(handle)
         except OSError:
             file.unlink(missing_ok=True)
             raise
@@ -159,10 +160,14 @@ def reserve_room(paths: Paths) -> None:
 
 
 def use_reserve(paths: Paths) -> None:
-    """Where the disk has less room than was reserved, give that up: an update is ended now."""
+    """Where the disk has less room than was reserved, give that up: an update is ended now.
+
+    What counts is the room that everybody has: of what is called free beyond it, ext4 keeps a part to itself, and not
+    even root gets that.
+    """
     with suppress(OSError):
         disk = os.statvfs(paths.updates)
-        if disk.f_bfree * disk.f_frsize < RESERVE_BYTES:
+        if disk.f_bavail * disk.f_frsize < RESERVE_BYTES:
             paths.update_reserve.unlink()
 
 

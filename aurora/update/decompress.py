@@ -18,6 +18,8 @@ __all__ = ["Decompressed"]
 CHUNK_BYTES = 1 << 16
 MEMORY_MAX_BYTES = 128 << 20
 """What decompressing may allocate; xz -9 needs 65 MiB."""
+_NO_MEMORY = "Memory usage limit"
+"""How liblzma's words begin for an archive that wants more."""
 
 
 class Decompressed:
@@ -46,10 +48,14 @@ class Decompressed:
 
     def _next(self, size: int) -> bytes:
         while not self._stream.eof:
+            if time.monotonic() > self._deadline:
+                raise self._broken(f"it did not end within {self._timeout_sec:g} s")
             packed = self._packed() if self._stream.needs_input else b""
             try:
                 chunk = self._stream.decompress(packed, max_length=size)
             except (lzma.LZMAError, MemoryError) as error:
+                if isinstance(error, MemoryError) or str(error).startswith(_NO_MEMORY):
+                    raise self._broken(f"it takes more than {MEMORY_MAX_BYTES} bytes of memory to unpack") from error
                 raise self._broken(f"it is damaged: {error}") from error
             self._left_bytes -= len(chunk)
             if self._left_bytes < 0:
@@ -59,9 +65,10 @@ class Decompressed:
         return b""
 
     def _packed(self) -> bytes:
-        if time.monotonic() > self._deadline:
-            raise self._broken(f"it did not end within {self._timeout_sec:g} s")
-        packed = self._file.read(min(self._packed_bytes, CHUNK_BYTES))
+        try:
+            packed = self._file.read(min(self._packed_bytes, CHUNK_BYTES))
+        except OSError as error:
+            raise self._broken(f"it cannot be read: {error}") from error
         if not packed:
             raise self._broken("it is cut off")
         self._packed_bytes -= len(packed)

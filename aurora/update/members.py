@@ -37,6 +37,7 @@ class Contents:
         self._total_bytes = 0
         self._has_payload = False
         self._kinds: dict[tuple[str, ...], Kind] = {}
+        self._above: set[tuple[str, ...]] = set()
         self._modules: dict[str, None] = {}
         self.problems: list[Problem] = []
         self.full = False
@@ -62,6 +63,7 @@ class Contents:
         if parts is not None:
             faults += self._place_faults(parts, member.kind)
             self._kinds.setdefault(parts, member.kind)
+            self._above.update(parts[:depth] for depth in range(1, len(parts)))
         for fault in faults:
             self._say(fault, shown)
 
@@ -69,6 +71,8 @@ class Contents:
         faults = []
         if parts in self._kinds:
             faults.append("it is there twice")
+        if kind is not Kind.FOLDER and parts in self._above:
+            faults.append("something else is below it, and it is no folder")
         if any(self._kinds.get(parts[:depth], Kind.FOLDER) is not Kind.FOLDER for depth in range(1, len(parts))):
             faults.append("it is below something that is not a folder")
         module = _module_of(parts, kind)

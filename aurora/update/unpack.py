@@ -11,7 +11,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -95,7 +95,9 @@ def check_outside(deb: Path, where: str) -> None:
             size_bytes = os.fstat(file.fileno()).st_size
             if size_bytes > PACKAGE_MAX_BYTES:
                 raise BrokenDeb(f"it has more than {PACKAGE_MAX_BYTES} bytes")
-            _parts(file)
+            version = _parts(file)[0]
+            if os.pread(file.fileno(), version.size_bytes, version.content) != b"2.0\n":
+                raise BrokenDeb("it is of another format than 2.0 of deb(5)")
     except OSError as error:
         raise HostError("read the package", str(error), where=where) from error
     except BrokenDeb as error:
@@ -174,14 +176,14 @@ def streamed(
     is_full: Callable[[], bool] = lambda: False,
     kept: _Kept | None = None,
 ) -> None:
-    """Give the members of one archive to `take`; InputError when dpkg-deb or the archive ends badly."""
+    """Give the members of one archive to `take`; InputError when it, or what decompresses it, ends badly."""
     try:
         with _archive(deb, action, max_bytes) as output:
             try:
                 take(members_of(output.read if kept is None else kept.beside(output.read)))
             except BrokenTar as error:
                 if str(error) == "it ends in the middle":
-                    output.finish()  # dpkg-deb may know why
+                    output.finish()  # what decompresses it may know why
                 raise
             if not is_full():
                 output.finish()
@@ -195,8 +197,12 @@ def streamed(
 def _archive(deb: Path, action: str, max_bytes: int) -> Iterator[Output | Decompressed]:
     """One archive, decompressed: by ourselves where it is as Debian makes it."""
     number = {"--ctrl-tarfile": 1, "--fsys-tarfile": 2}[action]
-    with deb.open("rb") as file:
-        part = _parts(file)[number]
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(deb.open("rb"))
+            part = _parts(file)[number]
+        except OSError as error:
+            raise HostError("read the package", str(error), where=str(deb)) from error
         if part.name.endswith(".xz"):
             yield Decompressed(file, part, max_bytes=max_bytes, timeout_sec=TIMEOUT_SEC)
             return

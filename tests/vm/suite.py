@@ -202,6 +202,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of: {every}; without any, {usual}")
     parser.add_argument("--cuts", type=int, default=CUTS, metavar="N", help=f"for power-cuts: how many; {CUTS}")
     given = parser.parse_args(arguments)
+    if given.cuts != CUTS and "power-cuts" not in given.parts:
+        parser.error("--cuts is for power-cuts")
     known["power-cuts"] = lambda: power_cuts(given.cuts)
     chosen = given.parts or list(PARTS)
     unknown = sorted(set(chosen) - known.keys())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.vm.core import Core, Module, folder, tidied
+from tests.vm.core import FILLER, Core, Module, fill_disk, folder, tidied
 from tests.vm.machine import Machine
 
 UPDATE_SEC = 240
@@ -204,9 +204,12 @@ def test_what_it_made_of_the_state_goes_with_it(core: Core, budget: str) -> None
 
 
 @pytest.mark.deadline(500)
-def test_a_power_cut_while_it_is_tried_leaves_the_version_before(core: Core) -> None:
+@pytest.mark.parametrize("disk", ["with room", "full"])
+def test_a_power_cut_while_it_is_tried_leaves_the_version_before(core: Core, disk: str) -> None:
     core.install(KEEPER)
     core.put(CUT, RENEWED)
+    if disk == "full":
+        core.run("auroractl update allow steady 5.0")
     core.run(
         "systemd-run --quiet --collect --unit=update-cut"
         f" auroractl update apply --window 10min {folder('steady')} {folder('keeper')}"
@@ -216,6 +219,8 @@ def test_a_power_cut_while_it_is_tried_leaves_the_version_before(core: Core) -> 
     core.machine.wait_until(f"{running} && systemctl is-active --quiet aurora@steady && test -e {state}/more", 120)
     said = json.loads(core.run("auroractl update status --json").stdout)
     assert said["open"]["state"] == "trying"
+    if disk == "full":  # by others, to the last block that root gets
+        core.run(f"{fill_disk(0)} ! echo more 2>/dev/null >/var/more || ! sync /var/more")
     core.machine.power_cut()
 
     assert core.run("systemctl is-system-running --wait || true").stdout == "running\n"
@@ -224,6 +229,7 @@ def test_a_power_cut_while_it_is_tried_leaves_the_version_before(core: Core) -> 
     assert "5.0" in [one["version"] for one in known(core, "steady")["refused"]]
     row = json.loads(core.run("auroractl update history --json").stdout)[-1]
     assert (row["end"], row["why"]) == ("rolled back", "it was interrupted while it was tried")
+    core.run(f"rm -rf {FILLER} /var/more")
     second = core.run("auroractl apply")
     assert second.stderr == "", "nothing is left to do"
     core.machine.wait_until(f"test $(wc -l <{state}/who) = 2", 60)

@@ -110,18 +110,18 @@ def test_the_root_cause_of_a_failure_is_told(
     assert found["failed"]
 
 
-LOUD = Module(name="loud", program="#!/bin/sh\nwhile :; do cat /etc/fstab; sleep 0.2; done\n")
+LOUD = Module(name="denied-too", program="#!/bin/sh\nwhile :; do cat /etc/fstab; sleep 0.2; done\n")
 
 
 def test_what_is_refused_to_others_all_the_time_does_not_hide_what_was_refused_to_one(core: Core) -> None:
     core.install_only(LOUD)
-    core.run("auroractl start loud")
-    core.machine.wait_until("[ $(journalctl -k -q -g 'profile=.aurora.loud' | wc -l) -ge 30 ]", 60)
+    core.run("auroractl start denied-too")
+    core.machine.wait_until("[ $(journalctl -k -q -g 'profile=.aurora.denied-too' | wc -l) -ge 30 ]", 60)
     before = core.show("denied", "InvocationID")
     core.run("auroractl start denied || true")
     core.wait_for("denied", ActiveState="failed")
     settled(core)
-    core.run("systemctl stop aurora@loud")
+    core.run("systemctl stop aurora@denied-too")
     assert core.show("denied", "InvocationID") != before, "it ran again"
     found = why(core, "denied")
     assert (found["cause"], found["evidence"]["times"]) == ("refused-access", 2)

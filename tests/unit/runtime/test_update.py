@@ -634,9 +634,7 @@ def test_an_interrupted_trial_ends_with_the_version_before(rig: Rig, clock: Cloc
 
 
 @pytest.mark.parametrize("free_bytes", [0, RESERVE_BYTES])
-def test_room_that_was_kept_is_there_to_end_it_by(
-    rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch, free_bytes: int
-) -> None:
+def test_room_that_was_kept_is_there_to_end_it_by(rig: Rig, clock: Clock, free_bytes: int) -> None:
     install(rig)
 
     def later(_now_sec: float) -> None:
@@ -646,18 +644,17 @@ def test_room_that_was_kept_is_there_to_end_it_by(
     with pytest.raises(GoneError):
         attempt(rig, rig.module(version="2"))
     assert rig.paths.update_reserve.stat().st_blocks * 512 >= RESERVE_BYTES, "no hole"
-    disk = SimpleNamespace(f_bfree=free_bytes // 4096, f_frsize=4096)
-    monkeypatch.setattr(updates.os, "statvfs", lambda _folder: disk)
+    disk = SimpleNamespace(f_bavail=free_bytes // 4096, f_bfree=1 << 20, f_frsize=4096)
     reserved: list[bool] = []
     clock.then = lambda _now: None
-    monkeypatch.setattr(updates, "write_known", lambda *_: reserved.append(rig.paths.update_reserve.exists()))
-    monkeypatch.setattr(transaction, "write_known", lambda *_: reserved.append(rig.paths.update_reserve.exists()))
-    apply(rig.paths, rig.systemd)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates.os, "statvfs", lambda _folder: disk)
+        patch.setattr(transaction, "write_known", lambda *_: reserved.append(rig.paths.update_reserve.exists()))
+        apply(rig.paths, rig.systemd)
     assert rig.running == {"hello": "1"}
     assert reserved
     assert set(reserved) == {free_bytes >= RESERVE_BYTES}, "it was given up before anything was written, or not at all"
-    monkeypatch.undo()
-    attempt(rig, rig.module(version="3", program=ENDS_WELL))
+    assert ended(attempt(rig, rig.module(version="3")))[0] == End.UPDATED
     assert rig.paths.update_reserve.exists(), "the next one keeps it again"
 
 
@@ -672,6 +669,14 @@ def test_without_that_room_no_update_is_begun(rig: Rig, clock: Clock, monkeypatc
         attempt(rig, rig.module(version="2"))
     assert (rig.running, open_transaction(rig.paths)) == ({"hello": "1"}, None)
     assert not rig.paths.update_reserve.exists()
+
+
+def test_going_back_needs_no_such_room(rig: Rig, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(rig)
+    attempt(rig, rig.module(version="2"))
+    monkeypatch.delattr(updates.os, "posix_fallocate")
+    assert ended(roll_back(rig.paths, rig.systemd, "hello", tell=lambda _words: None))[0] == End.UPDATED
+    assert rig.running == {"hello": "1"}
 
 
 def test_an_idle_slot_that_was_damaged_while_it_was_written_is_never_active(

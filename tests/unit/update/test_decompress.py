@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import lzma
+import os
 import random
 
 import pytest
@@ -46,7 +48,7 @@ def test_it_is_read_in_pieces_of_any_size(size: int) -> None:
         (lzma.compress(CONTENT, format=lzma.FORMAT_ALONE), "it is damaged"),
         (lzma.compress(CONTENT) * 2, "something stands behind its end"),
         (lzma.compress(CONTENT) + bytes(4), "something stands behind its end"),
-        (lzma.compress(CONTENT, filters=HUGE_DICTIONARY), "it is damaged: Memory usage limit"),
+        (lzma.compress(CONTENT, filters=HUGE_DICTIONARY), "it takes more than 134217728 bytes of memory"),
     ],
 )
 def test_anything_but_one_whole_stream_is_refused(packed: bytes, why: str) -> None:
@@ -59,6 +61,16 @@ def test_what_comes_of_little_is_bounded() -> None:
     assert len(bomb) < 10_000
     with pytest.raises(HostError, match="it gave more than 1000000 bytes"):
         whole(opened(bomb, max_bytes=1_000_000))
+
+
+def test_a_disk_that_cannot_be_read_is_an_error_of_the_package() -> None:
+    class Broken(io.BytesIO):
+        def read(self, _size: int | None = -1, /) -> bytes:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    stream = Decompressed(Broken(bytes(100)), Part("data.tar.xz", 0, 9), max_bytes=1, timeout_sec=60)
+    with pytest.raises(HostError, match=r"data.tar.xz: it cannot be read: .*Input/output error"):
+        stream.read(1)
 
 
 def test_what_takes_too_long_is_ended() -> None:

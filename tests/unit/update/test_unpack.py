@@ -179,6 +179,11 @@ def test_a_folder_that_comes_after_what_is_in_it_is_no_fault(place: Path) -> Non
         assert (found / "a/b").is_file()
 
 
+def test_a_file_in_the_place_of_a_folder_that_something_is_in_is_named(place: Path) -> None:
+    (found,) = against(place, Item(f"{MODULE}/a/b"), Item(f"{MODULE}/a"))
+    assert "something else is below it" in found
+
+
 def test_a_package_without_a_module_is_refused(place: Path) -> None:
     assert "it holds no module" in whys(write_deb(place, deb.tar(folder("."), Item(deb.OWNER))))[0]
     assert "it holds no module" in whys(write_deb(place, deb.tar()))[0]
@@ -234,7 +239,7 @@ GZ_CONTROL = gzip.compress(deb.tar(*GOOD_CONTROL))
         ({"debian-binary": b"2.0\n", "data_tar_gz": GZ, "control_tar_gz": GZ_CONTROL}, "control.tar"),
         ({"debian-binary": b"2.0\n", "control_tar_gz": GZ_CONTROL}, "ends early"),
         ({"debian-binary": b"2.0\n", "control_tar_gz": GZ_CONTROL, "data_tar_lz": GZ}, "data.tar"),
-        ({"debian-binary": b"9.0\n", "control_tar_gz": GZ_CONTROL, "data_tar_gz": GZ}, "dpkg-deb"),
+        ({"debian-binary": b"9.0\n", "control_tar_gz": GZ_CONTROL, "data_tar_gz": GZ}, "another format"),
     ],
 )
 def test_only_what_dpkg_and_apt_read_alike_is_read(place: Path, parts: dict[str, bytes], why: str) -> None:
