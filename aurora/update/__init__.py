@@ -1,9 +1,10 @@
-"""Packages of modules and their signatures. Slots and rollback are to live here.
+"""Packages of modules and their signatures; slots and rollback are in runtime.
 
 package    a module's folder -> the content of a .deb      PURE
 build      that content -> the .deb
 ar         a .deb's outermost layer                  PURE
 tar        an archive's bytes -> its members               PURE
+decompress a part that xz compressed -> its bytes
 members    what a package may hold                         PURE
 unpack     a .deb of anybody -> its module, or what is against it
 offered    packages that lie in a folder -> those to update to   PURE
