@@ -61,9 +61,8 @@ def compile_profiles(paths: Paths, texts: Mapping[str, str]) -> dict[str, Compil
     One that was compiled for several kernels is left out: which of them is this one's, the parser knows.
     """
     with locked(paths.profiles_lock) as lock:
-        loaded = loaded_profiles(paths)
         wanted = {name: text for name, text in texts.items() if _content(paths.profiles / name) != text}
-        if not wanted or not loaded:
+        if not wanted or not loaded_profiles(paths):
             return {}
         sources = [str(_source(paths, name, text)) for name, text in wanted.items()]
         # Also what is compiled: whether that is as fresh as all that it includes, the parser looks.

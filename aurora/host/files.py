@@ -52,6 +52,23 @@ class Entry(NamedTuple):
     executable: bool
 
 
+@contextmanager
+def descended(top: int, names: Iterable[str]) -> Iterator[int]:
+    """The folder `names` below the open folder `top`, reached through no link. OSError when it cannot be opened.
+
+    Whoever owns a part of it may swap that for a link meanwhile, and gets nobody out of it.
+    """
+    here = os.dup(top)
+    try:
+        for name in names:
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
+            os.close(here)
+            here = below
+        yield here
+    finally:
+        os.close(here)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable (fsync(2) on a directory); HostError when that fails, as on a full disk."""
     try:

@@ -10,11 +10,11 @@ import os
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from aurora.host.files import COPY_CHUNK_BYTES, NEVER_STAGED
+from aurora.host.files import COPY_CHUNK_BYTES, NEVER_STAGED, descended
 from aurora.plan.inventory import Found, Item, Kind
 
 __all__ = ["EXTRA_MAX", "SCRATCH", "Mender", "Seen", "look", "open_folder", "own_folder"]
@@ -40,15 +40,12 @@ class Seen(NamedTuple):
 @contextmanager
 def open_folder(base: Path, *names: str) -> Iterator[int]:
     """The folder `names` below `base`; only `base` may be reached through links. OSError when it cannot be opened."""
-    here = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    top = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for name in names:
-            below = os.open(name, _FOLDER, dir_fd=here)
-            os.close(here)
-            here = below
-        yield here
+        with descended(top, names) as here:
+            yield here
     finally:
-        os.close(here)
+        os.close(top)
 
 
 def own_folder(base: Path, name: str) -> None:
@@ -265,17 +262,8 @@ class Mender:
         with self._folder(folder) as here:
             yield here, name
 
-    @contextmanager
-    def _folder(self, path: str) -> Iterator[int]:
-        here = os.open(self._slot, _FOLDER, dir_fd=self._top)
-        try:
-            for name in path.split("/") if path else ():
-                below = os.open(name, _FOLDER, dir_fd=here)
-                os.close(here)
-                here = below
-            yield here
-        finally:
-            os.close(here)
+    def _folder(self, path: str) -> AbstractContextManager[int]:
+        return descended(self._top, [self._slot, *(path.split("/") if path else ())])
 
 
 def _set_mode(handle: int, mode: int) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aurora.errors import AuroraError, Denied, HostError
-from aurora.host.files import COPY_CHUNK_BYTES, Entry, folder_entries, remove_tree, sync_folder
+from aurora.host.files import COPY_CHUNK_BYTES, Entry, descended, folder_entries, remove_tree, sync_folder
 
 __all__ = ["SYNC_TOGETHER_MAX", "copy_folder", "sync_together"]
 
@@ -126,15 +126,8 @@ def _open_below(top: int, path: str) -> int:
     copy a file of its own. OSError when there is a link, or something else than a file.
     """
     *folders, name = path.split("/")
-    here = os.dup(top)
-    try:
-        for folder in folders:
-            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=here)
-            os.close(here)
-            here = below
+    with descended(top, folders) as here:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=here)
-    finally:
-        os.close(here)
     if not stat.S_ISREG(os.fstat(file).st_mode):
         os.close(file)
         raise OSError(f"{path} is not a regular file any more")
