@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tests.bench import figures
 from tests.bench.figures import Verdict
@@ -30,6 +30,24 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         lines.append("  ".join((first, *others)).rstrip())
+    return lines
+
+
+def by_figure(
+    series: Sequence[Series], title: Callable[[str], str], last: str, row: Callable[[Series, str], Sequence[str]]
+) -> list[str]:
+    """A table for each figure below its title, a row for each contender in a case; `last` is above their last column.
+
+    `row` makes one; the name of its case is given with the first of a case alone.
+    """
+    lines: list[str] = []
+    for figure in dict.fromkeys(one.figure for one in series):
+        lines += ["", title(figure)]
+        rows: list[Sequence[str]] = [("", "", "rounds", "min", "median", "max", last)]
+        for case in dict.fromkeys(one.case for one in series if one.figure == figure):
+            of_case = [one for one in series if (one.figure, one.case) == (figure, case)]
+            rows += [row(one, case if number == 0 else "") for number, one in enumerate(of_case)]
+        lines += [f"  {line}" for line in table(rows)]
     return lines
 
 

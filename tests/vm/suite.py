@@ -118,7 +118,7 @@ def vm_tests() -> Count:
     return _in_machines("--durations=10", VM_TESTS)
 
 
-def power_cuts(cuts: int) -> Count:
+def power_cuts(cuts: int = CUTS) -> Count:
     """The tests of POWER_TESTS, with so many cuts at least; each says when it was. Hours, where machines are emulated.
 
     Each kind twice at least: once is what the tests of each change do, which leave some of them out.
@@ -187,7 +187,7 @@ PARTS: Mapping[str, Callable[[], Count]] = {
 }
 
 MORE: Mapping[str, Callable[[], Count]] = {
-    "power-cuts": lambda: power_cuts(CUTS),
+    "power-cuts": power_cuts,
     "autobahn": websocket_cases,
     "browsers": browsers,
 }

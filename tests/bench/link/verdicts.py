@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tests.bench.link import cases
 from tests.bench.names import Series
-from tests.bench.report import table
+from tests.bench.report import by_figure, table
 
 KIB_PER_MB = 1_000_000 / 1024
 
@@ -88,14 +88,12 @@ def _verdict(series: Sequence[Series], goal: Goal) -> Verdict:
 def text(found: dict[str, Any], conditions: Sequence[str]) -> str:
     """Everything."""
     series = [Series(**fields) for fields in found["series"]]
-    lines = list(conditions)
-    for figure in dict.fromkeys(one.figure for one in series):
-        lines += ["", figure[0].upper() + figure[1:]]
-        rows: list[Sequence[str]] = [("", "", "rounds", "min", "median", "max", f"{cases.SUBJECT} is")]
-        for case in dict.fromkeys(one.case for one in series if one.figure == figure):
-            of_case = [one for one in series if (one.figure, one.case) == (figure, case)]
-            rows += [_row(series, one, case if number == 0 else "") for number, one in enumerate(of_case)]
-        lines += [f"  {line}" for line in table(rows)]
+
+    def title(figure: str) -> str:
+        return figure[0].upper() + figure[1:]
+
+    last = f"{cases.SUBJECT} is"
+    lines = [*conditions, *by_figure(series, title, last, lambda one, case: _row(series, one, case))]
     for miss in found["misses"]:
         lines += ["", f"FAILED: {miss['figure']}, {miss['case']}, {miss['contender']}: {miss['why']}"]
     return "\n".join([*lines, "", *_goals(verdicts(series))]) + "\n"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tests.bench.names import Series
-from tests.bench.report import table
+from tests.bench.report import by_figure, table
 from tests.bench.update import cases
 
 REFERENCES = {
@@ -78,14 +78,11 @@ def verdicts(series: Sequence[Series]) -> list[Verdict]:
 def text(found: dict[str, Any], conditions: Sequence[str]) -> str:
     """Everything."""
     series = [Series(**fields) for fields in found["series"]]
-    lines = list(conditions)
-    for figure in dict.fromkeys(one.figure for one in series):
-        lines += ["", f"{figure[0].upper()}{figure[1:]} (1.00 = {REFERENCES[figure]})"]
-        rows: list[Sequence[str]] = [("", "", "rounds", "min", "median", "max", "ratio")]
-        for case in dict.fromkeys(one.case for one in series if one.figure == figure):
-            of_case = [one for one in series if (one.figure, one.case) == (figure, case)]
-            rows += [_row(series, one, case if number == 0 else "") for number, one in enumerate(of_case)]
-        lines += [f"  {line}" for line in table(rows)]
+
+    def title(figure: str) -> str:
+        return f"{figure[0].upper()}{figure[1:]} (1.00 = {REFERENCES[figure]})"
+
+    lines = [*conditions, *by_figure(series, title, "ratio", lambda one, case: _row(series, one, case))]
     for miss in found["misses"]:
         lines += ["", f"Not measured: {miss['figure']}, {miss['case']}, {miss['contender']}: {miss['why']}"]
     return "\n".join([*lines, "", *_goals(verdicts(series))]) + "\n"
